@@ -1,0 +1,5 @@
+#!/usr/bin/env python3
+"""Runs the program `localrag`: the built one beside this file, else the one in PATH."""
+import os, sys
+built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "build/release/bin/localrag")
+os.execvp(built if os.access(built, os.X_OK) else "localrag", ["localrag"] + sys.argv[1:])

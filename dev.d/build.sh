@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# build.sh - build, test, bench, clean.
+
+# build PRESET - configures if needed and runs ninja; silent when there was nothing to do.
+build() {
+    local preset=$1 dir=$ROOT/build/$1 log=$ROOT/build/$1.log start=$SECONDS
+    [[ " $(build_presets) " == *" $preset "* ]] ||
+        die "no preset \"$preset\"; there are: $(build_presets)"
+    mkdir -p "$ROOT/build"
+    # A checkout that was moved or copied with its build folder: CMake refuses, so start afresh.
+    if [ -f "$dir/CMakeCache.txt" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$ROOT" "$dir/CMakeCache.txt"; then
+        rm -rf "$dir"
+    fi
+    if [ ! -f "$dir/build.ninja" ]; then
+        say "configuring ($preset)"
+        (cd "$ROOT" && cmake --preset "$preset") >"$log" 2>&1 9>&- ||
+            { show_end "$log" 40; die "cmake failed, the whole output is in \"$log\""; }
+    fi
+    # -n also sees a build.ninja that has to be made again; it prints what it would do.
+    if [[ $(ninja -C "$dir" -n 2>/dev/null 9>&-) == *'ninja: no work to do'* ]]; then return; fi
+    say "building ($preset)"
+    ninja -C "$dir" >"$log" 2>&1 9>&- || {
+        grep -n -m 40 -A 12 -E '^FAILED|error:|undefined reference' "$log" | head -n 80 >&2
+        die "the build failed, the whole output is in \"$log\""
+    }
+    say "built ($preset) in $((SECONDS - start)) s"
+}
+
+build_presets() { sed -n 's/.*"name": "\([a-z]*\)".*/\1/p' "$ROOT/CMakePresets.json" | grep -v base | xargs; }
+
+cmd_build() {
+    [ $# -le 1 ] || usage_error "build takes one preset"
+    local preset=${1:-release}
+    need_packages build
+    if [ "$preset" = clang ]; then need_packages dev; fi
+    lock
+    build "$preset"
+    say "programs are in build/$preset/bin/"
+}
+
+# cmd_test [-k REGEX] [PRESET] - one private PostgreSQL and Redis for the run; each test makes its own
+# database in it and names its own queue, so they can run side by side.
+cmd_test() {
+    local regex='' presets=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -k) regex=${2-}; [ -n "$regex" ] || usage_error "-k takes a regular expression"; shift 2 ;;
+        -*) usage_error "test does not know \"$1\"" ;;
+        *) presets+=("$1"); shift ;;
+        esac
+    done
+    [ ${#presets[@]} -gt 0 ] || presets=(release asan)
+    need_packages build
+    local preset
+    lock
+    for preset in "${presets[@]}"; do
+        ( build "$preset" ) || { echo "0 passed, 1 failed"; exit 1; }
+    done
+    unlock
+    TEST_DIR=$DEV/test-$$
+    mkdir -p "$TEST_DIR"
+    trap 'servers_remove "$TEST_DIR"' EXIT
+    trap 'exit 130' INT TERM HUP
+    servers_start "$TEST_DIR"
+    export TEST_DATABASE_URL=$PRIVATE_DATABASE_URL TEST_REDIS_URL=$PRIVATE_REDIS_URL
+    # The tests make their own; nothing of the caller's may reach what they start.
+    unset DATABASE_URL REDIS_URL "${!TASK_@}" "${!POSTGRES_@}" "${!REDIS_@}" PORT GRPC_PORT ADMIN_PORT HOST
+    export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1
+    PASSED=0 FAILED=0 SKIPPED=0
+    for preset in "${presets[@]}"; do test_preset "$preset" "$regex"; done
+    if [ "${CI-}" = true ]; then
+        FAILED=$((FAILED + SKIPPED))
+        SKIPPED=0
+    fi
+    local line="$PASSED passed, $FAILED failed"
+    [ "$SKIPPED" -eq 0 ] || line="$line, $SKIPPED skipped"
+    [ $((PASSED + FAILED)) -gt 0 ] || { warn "no test matches \"$regex\""; FAILED=1; }
+    echo "$line"
+    [ "$FAILED" -eq 0 ]
+}
+
+test_preset() {
+    local preset=$1 regex=$2 status=0 xml=$TEST_DIR/$1.xml
+    say "testing ($preset)"
+    ctest --test-dir "$ROOT/build/$preset" -j "$(nproc)" --timeout 300 --output-on-failure \
+        --output-junit "$xml" ${regex:+-R "$regex"} || status=$?
+    local tests failures skipped disabled
+    tests=$(junit_count "$xml" tests) failures=$(junit_count "$xml" failures)
+    skipped=$(junit_count "$xml" skipped) disabled=$(junit_count "$xml" disabled)
+    # ctest may also fail as a whole (a crash of its own, a missing program).
+    if [ "$status" -ne 0 ] && [ "$failures" -eq 0 ]; then failures=1 tests=$((tests + 1)); fi
+    FAILED=$((FAILED + failures))
+    SKIPPED=$((SKIPPED + skipped + disabled))
+    PASSED=$((PASSED + tests - failures - skipped - disabled))
+}
+
+junit_count() {
+    local n
+    n=$(grep -m 1 -A 12 '<testsuite' "$1" 2>/dev/null | grep -m 1 -o "$2=\"[0-9]*\"" | tr -dc 0-9) || n=0
+    echo "${n:-0}"
+}
+
+# cmd_bench [NAME]... - bench/NAME.sh, each told by BENCH_OUT where its JSON lines go.
+cmd_bench() {
+    local names=("$@") name file
+    if [ $# -eq 0 ]; then
+        for file in "$ROOT"/bench/*.sh; do names+=("$(basename "$file" .sh)"); done
+    fi
+    for name in "${names[@]}"; do
+        [ -f "$ROOT/bench/$name.sh" ] || die "no benchmark \"$name\"; there are: $(
+            cd "$ROOT/bench" && printf '%s ' *.sh | sed 's/\.sh//g')"
+    done
+    need_packages build
+    lock
+    build release
+    unlock
+    mkdir -p "$DEV/bench"
+    local status=0
+    for name in "${names[@]}"; do
+        say "bench $name"
+        BENCH_OUT=$DEV/bench/$name.jsonl bash "$ROOT/bench/$name.sh" || status=1
+    done
+    return $status
+}
+
+cmd_clean() {
+    case ${1-} in
+    '') ;;
+    --data) ;;
+    *) usage_error "clean knows --data only" ;;
+    esac
+    if [ "${1-}" = --data ] && [ -d "$DEV" ]; then
+        cmd_down
+        say "removing .dev/ (jobs, documents and databases of the private stack)"
+        [ -z "$SOCKETS" ] || rm -rf "$SOCKETS"
+        unlock
+        rm -rf "$DEV"
+    fi
+    say "removing build/"
+    rm -rf "$ROOT/build"
+}

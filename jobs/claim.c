@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* claim.c - an attempt of a job in a worker's hands: begin, tell, give up, hand back.
+ *
+ * A claim is one guarded UPDATE for all ids of a take; what it does not return was a stale hint. From
+ * then on the pair (job_id, epoch) is the right to write. Every later statement repeats it in its WHERE,
+ * and no row touched means CLAIM_LOST. */
+#include "jobs/jobs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "jobs/event.h"
+#include "jobs/pools.h"
+#include "jobs/queue.h"
+#include "jobs/record.h"
+#include "store/crypt.h"
+
+enum { MAX_DELAY_MS = 3600000 };
+
+static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
+                            const char *const *workers, int n, struct job_claim *c)
+{
+    *c = (struct job_claim){.epoch = db_get_int(r, row, 1),
+                            .file_size = db_get_int(r, row, 8),
+                            .retry_count = (int)db_get_int(r, row, 9),
+                            .max_retries = (int)db_get_int(r, row, 10),
+                            .crash_count = (int)db_get_int(r, row, 11)};
+    snprintf(c->job_id, sizeof(c->job_id), "%s", db_get(r, row, 0));
+    for (int i = 0; i < n; i++)
+        if (strcmp(workers[i], db_get(r, row, 2)) == 0)
+            c->worker = workers[i];
+    c->task_type = record_text(cx, r, row, 3);
+    c->file_path = record_text(cx, r, row, 4);
+    c->file_name = record_text(cx, r, row, 5);
+    c->content_type = record_text(cx, r, row, 6);
+    c->content_hash = record_text(cx, r, row, 7);
+    c->metadata_json = record_text(cx, r, row, 12);
+    size_t languages;
+    c->languages = ctx_alloc(cx, sizeof(*c->languages));
+    TRY(record_texts(cx, db_get(r, row, 13), &c->languages, &languages));
+    TRY(db_get_bytes(cx, r, row, 14, &c->sealed_password, &c->sealed_password_len));
+    return cx->failure.code;
+}
+
+static void tell_state(struct ctx *cx, struct jobs *jobs, const char *job_id, int64_t epoch,
+                       const char *status)
+{
+    struct event e = {.kind = EVENT_STATE, .epoch = epoch};
+    snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
+    snprintf(e.status, sizeof(e.status), "%s", status);
+    event_publish(cx, jobs, &e);
+}
+
+enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int n, char ids[][37],
+                     const char *const *workers, bool pool_idle, struct job_claim *ret_claims, int *ret_n)
+{
+    CLEANUP(db_columns_done) struct db_columns c = {0};
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_columns_init(cx, &c, "ut"));
+    for (int i = 0; i < n; i++) {
+        db_put(&c, 0, ids[i]);
+        db_put(&c, 1, workers[i]);
+    }
+    const char *suffix = ctx_printf(cx, "%s-%.4s", pools_host(), pool_id);
+    TRY(db_run(cx, jobs->db, &q_job_claim,
+               DB_ARGS(db_text(pool_id), db_column(&c, 0), db_column(&c, 1), db_bool(pool_idle),
+                       db_text(suffix)),
+               &r));
+    *ret_n = 0;
+    for (int i = 0; i < db_rows(r); i++) {
+        TRY(read_claim(cx, r, i, workers, n, &ret_claims[i]));
+        ++*ret_n;
+        tell_state(cx, jobs, ret_claims[i].job_id, ret_claims[i].epoch, "processing");
+    }
+    return CODE_OK;
+}
+
+enum code jobs_claim_password(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                              const char **ret_password)
+{
+    *ret_password = NULL;
+    if (!claim->sealed_password)
+        return CODE_OK;
+    return crypt_open(cx, jobs->settings->secret_key_file, claim->job_id, claim->sealed_password,
+                      claim->sealed_password_len, ret_password);
+}
+
+void jobs_publish_progress(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                           const struct job_progress *progress)
+{
+    struct event e = {.kind = EVENT_PROGRESS,
+                      .epoch = claim->epoch,
+                      .percent = progress->percent,
+                      .pages_done = progress->pages_done,
+                      .pages_total = progress->pages_total};
+    memcpy(e.job_id, claim->job_id, sizeof(e.job_id));
+    snprintf(e.message, sizeof(e.message), "%s", progress->message);
+    event_publish(cx, jobs, &e);
+}
+
+static enum code lost(struct ctx *cx, const struct job_claim *claim)
+{
+    return ctx_fail(cx, CODE_CLAIM_LOST, "job \"%s\" is not this worker's any more", claim->job_id);
+}
+
+/* Exponential backoff with a fifth of jitter, so that a batch that failed together does not come back
+ * together. */
+static int64_t backoff_ms(int64_t base, int attempts)
+{
+    int64_t delay = base;
+    for (int i = 0; i < attempts && delay < MAX_DELAY_MS; i++)
+        delay *= 2;
+    delay = MIN(delay, (int64_t)MAX_DELAY_MS);
+    return delay ? delay * (800 + random() % 401) / 1000 : 0;
+}
+
+enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim, enum code code,
+                    const char *message)
+{
+    /* The failure being reported may be this ctx's own. */
+    const char *text = arena_strdup(&cx->arena, message);
+    ctx_clear(cx);
+    bool retry = code_retryable(code);
+    int64_t delay = backoff_ms(jobs->settings->retry_delay_ms, claim->retry_count);
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_job_fail,
+               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(code_name(code)),
+                       db_text(text ? text : code_text(code)), db_bool(retry), db_int(delay)),
+               &r));
+    if (db_rows(r) == 0)
+        return lost(cx, claim);
+    tell_state(cx, jobs, claim->job_id, claim->epoch, db_get(r, 0, 0));
+    return CODE_OK;
+}
+
+enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_job_hand_back, DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)),
+               &r));
+    if (db_rows(r) == 0)
+        return lost(cx, claim);
+    queue_hint(cx, jobs, db_get(r, 0, 0), claim->job_id, db_get_int(r, 0, 1));
+    tell_state(cx, jobs, claim->job_id, claim->epoch, "pending");
+    return CODE_OK;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* event.h - hints about jobs on the Redis channels "{queue}:events" and "{queue}:control".
+ *
+ * events: "s JOB EPOCH STATUS" (the status changed) and "p JOB EPOCH PERCENT DONE TOTAL MESSAGE".
+ * control: "cancel JOB", "workers" (the desired state changed). Any may be lost or forged: a reader
+ * takes progress only with the epoch it knows, and re-reads the row for a status. */
+#ifndef JOBS_EVENT_H
+#define JOBS_EVENT_H
+
+#include "jobs/jobs.h"
+
+enum event_kind { EVENT_NONE, EVENT_STATE, EVENT_PROGRESS, EVENT_CANCEL, EVENT_WORKERS };
+
+struct event {
+    enum event_kind kind;
+    char job_id[37];
+    int64_t epoch;
+    char status[16]; /* EVENT_STATE */
+    double percent; /* EVENT_PROGRESS, with the rest */
+    int pages_done, pages_total;
+    char message[128];
+};
+
+/* False (and EVENT_NONE) for anything that is not exactly one of the forms above. */
+bool event_parse(const char *data, size_t len, struct event *ret_event);
+
+/* Best effort: a failure is forgotten. */
+void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event);
+
+/* "{localrag_tasks}:events" and so on, in cx's arena. */
+const char *event_channel(struct ctx *cx, const struct settings *s);
+const char *control_channel(struct ctx *cx, const struct settings *s);
+
+#endif

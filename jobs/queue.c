@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* queue.c - the lanes in Redis (queue.h); the only file that knows their keys.
+ *
+ * Keys, all under one hash tag so that a cluster keeps them together:
+ *   {queue}:high|medium|low       sorted set, member job id, score ready_at in ms
+ *   {queue}:overflow:LANE         the lane was full once; only the sweep feeds it
+ * A lane is capped, so a backlog of ten million rows costs Redis as much as one of ten thousand. A take
+ * is Redis' own BZPOPMIN over the lanes in order of priority, then ZPOPMIN for as many more as there
+ * are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and the
+ * sweep pushes it again. */
+#include "jobs/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/str.h"
+
+static const char push_script[] =
+    "local cap = tonumber(ARGV[1])\n"
+    "if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end\n"
+    "local n, pushed = redis.call('ZCARD', KEYS[1]), 0\n"
+    "for i = 3, #ARGV, 2 do\n"
+    "  if n >= cap then redis.call('SET', KEYS[2], '1') break end\n"
+    "  n = n + redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1])\n"
+    "  pushed = pushed + 1\n"
+    "end\n"
+    "return pushed\n";
+
+static const char look_script[] =
+    "local kind = redis.call('TYPE', KEYS[1])['ok']\n"
+    "local foreign = 0\n"
+    "if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) foreign = 1 end\n"
+    "local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')\n"
+    "local tail = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')\n"
+    "return {redis.call('ZCARD', KEYS[1]), redis.call('EXISTS', KEYS[2]), head[2] or '0',\n"
+    "        tail[2] or '0', foreign}\n";
+
+const char *queue_key(struct ctx *cx, const struct settings *s, const char *suffix)
+{
+    return ctx_printf(cx, "{%s}:%s", s->queue_name, suffix);
+}
+
+static enum code lane_keys(struct ctx *cx, struct jobs *jobs, const char *priority,
+                           const char **ret_lane, const char **ret_overflow)
+{
+    const char *suffix = ctx_printf(cx, "overflow:%s", priority);
+    *ret_lane = queue_key(cx, jobs->settings, priority);
+    *ret_overflow = suffix ? queue_key(cx, jobs->settings, suffix) : NULL;
+    return *ret_lane && *ret_overflow ? CODE_OK : cx->failure.code;
+}
+
+enum code queue_push(struct ctx *cx, struct jobs *jobs, const char *priority, bool from_sweep,
+                     const struct queue_entry *entries, int n)
+{
+    enum { SLICE = 500 };
+    const char *argv[4 + 2 * SLICE];
+    TRY(lane_keys(cx, jobs, priority, &argv[0], &argv[1]));
+    argv[2] = ctx_printf(cx, "%d", QUEUE_LANE_CAP);
+    argv[3] = from_sweep ? "1" : "0";
+    for (int done = 0; done < n;) {
+        int k = MIN(n - done, (int)SLICE);
+        for (int i = 0; i < k; i++) {
+            argv[4 + 2 * i] = ctx_printf(cx, "%lld", (long long)entries[done + i].ready_ms);
+            argv[5 + 2 * i] = entries[done + i].job_id;
+            if (!argv[4 + 2 * i])
+                return cx->failure.code;
+        }
+        TRY(kv_script(cx, jobs->kv, push_script, 2, 4 + 2 * k, argv, NULL));
+        done += k;
+    }
+    return CODE_OK;
+}
+
+void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
+                int64_t ready_ms)
+{
+    struct queue_entry e = {.ready_ms = ready_ms};
+    snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
+    if (queue_push(cx, jobs, priority, false, &e, 1) != CODE_OK) {
+        log_debug(cx, "could not push a hint, the sweep will: %s", ctx_message(cx));
+        ctx_clear(cx);
+    }
+}
+
+enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
+                     struct queue_lane *ret_lane)
+{
+    const char *keys[2];
+    struct kv_reply r;
+    TRY(lane_keys(cx, jobs, priority, &keys[0], &keys[1]));
+    TRY(kv_script(cx, jobs->kv, look_script, 2, 2, keys, &r));
+    if (r.type != KV_ARRAY || r.n != 5 || r.items[2].type != KV_TEXT || r.items[3].type != KV_TEXT)
+        return ctx_fail(cx, CODE_INTERNAL, "redis gave no lane of \"%s\"", priority);
+    if (r.items[4].integer)
+        log_warning(cx, "something else was stored under the lane \"%s\", removing it", priority);
+    *ret_lane = (struct queue_lane){.size = r.items[0].integer,
+                                    .overflow = r.items[1].integer != 0,
+                                    .head_ms = (int64_t)strtod(r.items[2].text, NULL),
+                                    .tail_ms = (int64_t)strtod(r.items[3].text, NULL)};
+    return CODE_OK;
+}
+
+enum code queue_clear_overflow(struct ctx *cx, struct jobs *jobs, const char *priority)
+{
+    const char *keys[2];
+    TRY(lane_keys(cx, jobs, priority, &keys[0], &keys[1]));
+    return kv_run(cx, jobs->kv, 0, KV_ARGV("DEL", keys[1]), NULL);
+}
+
+/* ---- take ---- */
+
+/* A pause, so that a caller's loop does not spin while Redis is away; there is nothing to wait for. */
+static enum code pause_away(struct ctx *cx, int timeout_ms)
+{
+    struct timespec t = {.tv_nsec = (long)MIN(timeout_ms, 200) * 1000000};
+    (void)cx;
+    nanosleep(&t, NULL);
+    return cx->failure.code;
+}
+
+static void take_id(struct ctx *cx, const struct kv_reply *member, char ids[][37], int *n)
+{
+    if (member->type == KV_TEXT && str_is_uuid(member->text))
+        memcpy(ids[(*n)++], member->text, 37);
+    else
+        log_warning(cx, "a lane held something that is no job id, dropping it");
+}
+
+static enum code take_first(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms,
+                            struct kv_reply *ret_reply)
+{
+    static _Thread_local unsigned turn;
+    static const char *const orders[3][3] = {
+        {"high", "medium", "low"}, {"medium", "low", "high"}, {"low", "medium", "high"}};
+    unsigned order = high_only ? 0 : ++turn % 16 == 8 ? 1 : turn % 16 == 0 ? 2 : 0;
+    char wait[16];
+    snprintf(wait, sizeof(wait), "%d.%03d", timeout_ms / 1000, timeout_ms % 1000);
+    const char *argv[5] = {"BZPOPMIN"};
+    int n = high_only ? 1 : 3;
+    for (int i = 0; i < n; i++) {
+        argv[1 + i] = queue_key(cx, jobs->settings, orders[order][i]);
+        if (!argv[1 + i])
+            return cx->failure.code;
+    }
+    argv[1 + n] = wait;
+    return kv_run(cx, jobs->kv, timeout_ms, 2 + n, argv, NULL, ret_reply);
+}
+
+enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms, int max,
+                    char ids[][37], int *ret_n)
+{
+    struct kv_reply first, more;
+    int n = 0;
+    *ret_n = 0;
+    timeout_ms = MAX(1, MIN(timeout_ms, 1000)); /* 0 would wait for ever */
+    if (take_first(cx, jobs, high_only, timeout_ms, &first) != CODE_OK)
+        return pause_away(cx, timeout_ms);
+    if (first.type != KV_ARRAY || first.n != 3 || first.items[0].type != KV_TEXT)
+        return CODE_OK; /* nothing in time */
+    take_id(cx, &first.items[1], ids, &n);
+    if (max > 1) {
+        char count[16];
+        snprintf(count, sizeof(count), "%d", max - 1);
+        enum code code =
+            kv_run(cx, jobs->kv, 0, KV_ARGV("ZPOPMIN", first.items[0].text, count), &more);
+        if (code != CODE_OK)
+            ctx_clear(cx); /* one is better than none */
+        for (size_t i = 0; code == CODE_OK && more.type == KV_ARRAY && i + 1 < more.n && n < max; i += 2)
+            take_id(cx, &more.items[i], ids, &n);
+    }
+    *ret_n = n;
+    return CODE_OK;
+}

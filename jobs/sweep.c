@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* sweep.c - the only healer: frees the jobs of dead pools, and keeps the lanes fed from the rows.
+ *
+ * One tick is one transaction that holds an advisory lock, so of all processes one sweeps at a time and
+ * one that hangs is ended by idle_in_transaction_session_timeout. Each tick:
+ *
+ *   pools   A pool is dead when this process itself has seen its beat counter stand still for
+ *           POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage of
+ *           the database, a stopped sweeper or a jumping clock therefore kill nobody.
+ *   jobs    Jobs of dead (or unknown) pools go back to pending, crash_count + 1, failed at the third.
+ *   lanes   For each lane: rows older than its head are pushes that were lost, or retries that came
+ *           due (a row that became runnable less than a second ago is left to its own push); while the
+ *           lane is marked overflowed, rows at or behind its tail. Lanes are in ready_at order, so these
+ *           index scans cost what they find. This is the retry scheduler, the repair of lost pushes, the
+ *           rebuild after Redis lost everything and the feeder of a bounded lane in one.
+ *   old     Finished jobs past TASK_JOB_RETENTION, a slice a tick.
+ *
+ * When Redis is away the lanes are skipped: there is nothing to feed. */
+#include "jobs/pools.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clk.h"
+#include "base/log.h"
+#include "jobs/event.h"
+#include "jobs/queue.h"
+
+enum { TICK_MS = 1000, GAP_MS = 3000, MAX_POOLS = 1024, SLICE = 5000, RETENTION_MS = 60000, OLD_SLICE = 1000 };
+
+struct seen_pool {
+    char id[37];
+    int64_t beats;
+    int64_t since_ms; /* when this process saw the counter move last */
+    bool present; /* in the tick under way */
+};
+
+struct sweep {
+    struct jobs *jobs; /* borrowed */
+    struct seen_pool pools[MAX_POOLS];
+    int n_pools;
+    int64_t looked_ms; /* the last look at the pools */
+    int64_t retention_ms; /* the last look at old jobs */
+    bool redis_away; /* logged once an outage */
+};
+
+enum code sweep_new(struct ctx *cx, struct jobs *jobs, struct sweep **ret_sweep)
+{
+    struct sweep *s = calloc(1, sizeof(*s));
+    if (!s)
+        return ctx_oom(cx);
+    s->jobs = jobs;
+    *ret_sweep = s;
+    return CODE_OK;
+}
+
+void sweep_free(struct sweep *s)
+{
+    free(s);
+}
+
+/* ---- pools ---- */
+
+static struct seen_pool *seen(struct sweep *s, const char *id)
+{
+    for (int i = 0; i < s->n_pools; i++)
+        if (strcmp(s->pools[i].id, id) == 0)
+            return &s->pools[i];
+    if (s->n_pools == MAX_POOLS)
+        return NULL;
+    struct seen_pool *p = &s->pools[s->n_pools++];
+    *p = (struct seen_pool){.beats = -1};
+    snprintf(p->id, sizeof(p->id), "%s", id);
+    return p;
+}
+
+static void forget_absent(struct sweep *s)
+{
+    for (int i = 0; i < s->n_pools;) {
+        if (s->pools[i].present)
+            s->pools[i++].present = false;
+        else
+            s->pools[i] = s->pools[--s->n_pools];
+    }
+}
+
+static enum code look_at_pools(struct ctx *cx, struct sweep *s)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    int64_t now = clk_mono_ms();
+    bool gap = now - s->looked_ms > GAP_MS;
+    TRY(db_run(cx, s->jobs->db, &q_pools_alive, DB_NO_ARGS, &r));
+    for (int i = 0; i < db_rows(r); i++) {
+        struct seen_pool *p = seen(s, db_get(r, i, 0));
+        int64_t beats = db_get_int(r, i, 1);
+        if (!p)
+            break;
+        p->present = true;
+        if (gap || beats != p->beats) {
+            p->beats = beats;
+            p->since_ms = now;
+        } else if (now - p->since_ms >= POOL_DEAD_MS) {
+            log_warning(cx, "pool %s has not renewed for %d s, freeing its jobs", p->id,
+                        POOL_DEAD_MS / 1000);
+            TRY(db_run(cx, s->jobs->db, &q_pool_mark_dead,
+                       DB_ARGS(db_text(p->id), db_null(), db_null()), NULL));
+            p->present = false;
+        }
+    }
+    forget_absent(s);
+    s->looked_ms = now;
+    return CODE_OK;
+}
+
+/* Told to watchers and pushed to the lanes only after the commit. */
+struct freed {
+    struct event event;
+    char priority[8];
+    int64_t ready_ms;
+};
+
+static enum code free_dead_jobs(struct ctx *cx, struct jobs *jobs, struct freed **ret_freed, int *ret_n)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_dead_jobs, DB_NO_ARGS, &r));
+    struct freed *freed = ctx_array(cx, (size_t)db_rows(r), sizeof(*freed));
+    if (!freed)
+        return cx->failure.code;
+    for (int i = 0; i < db_rows(r); i++) {
+        struct event *e = &freed[i].event;
+        *e = (struct event){.kind = EVENT_STATE, .epoch = db_get_int(r, i, 1)};
+        snprintf(e->job_id, sizeof(e->job_id), "%s", db_get(r, i, 0));
+        snprintf(e->status, sizeof(e->status), "%s", db_get(r, i, 2));
+        snprintf(freed[i].priority, sizeof(freed[i].priority), "%s", db_get(r, i, 3));
+        freed[i].ready_ms = db_get_int(r, i, 4);
+        log_warning(cx, "job %s lost its worker, now %s", e->job_id, e->status);
+    }
+    *ret_freed = freed;
+    *ret_n = db_rows(r);
+    return CODE_OK;
+}
+
+static void tell_freed(struct ctx *cx, struct jobs *jobs, const struct freed *freed, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(freed[i].event.status, "pending") == 0)
+            queue_hint(cx, jobs, freed[i].priority, freed[i].event.job_id, freed[i].ready_ms);
+        event_publish(cx, jobs, &freed[i].event);
+    }
+}
+
+enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid)
+{
+    struct freed *freed;
+    int n;
+    TRY(db_run(cx, jobs->db, &q_pool_mark_dead, DB_ARGS(db_null(), db_text(host), db_int(pid)), NULL));
+    TRY(free_dead_jobs(cx, jobs, &freed, &n));
+    tell_freed(cx, jobs, freed, n);
+    return CODE_OK;
+}
+
+/* ---- lanes ---- */
+
+static enum code push_rows(struct ctx *cx, struct jobs *jobs, const char *priority,
+                           const struct db_result *r)
+{
+    int n = db_rows(r);
+    struct queue_entry *entries = ctx_array(cx, (size_t)n, sizeof(*entries));
+    if (!entries)
+        return cx->failure.code;
+    for (int i = 0; i < n; i++) {
+        snprintf(entries[i].job_id, sizeof(entries[i].job_id), "%s", db_get(r, i, 0));
+        entries[i].ready_ms = db_get_int(r, i, 1);
+    }
+    return queue_push(cx, jobs, priority, true, entries, n);
+}
+
+static enum code feed_older(struct ctx *cx, struct jobs *jobs, const char *priority,
+                            const struct queue_lane *lane)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_sweep_older,
+               DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(), db_int(SLICE)),
+               &r));
+    return push_rows(cx, jobs, priority, r);
+}
+
+/* True when the rows behind the tail all fitted into one slice: the end was reached. */
+static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *priority, int64_t tail_ms,
+                            int64_t room, bool *ret_end)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    int64_t limit = MIN(room, (int64_t)SLICE);
+    TRY(db_run(cx, jobs->db, &q_sweep_newer, DB_ARGS(db_text(priority), db_int(tail_ms), db_int(limit)),
+               &r));
+    *ret_end = db_rows(r) < limit;
+    return push_rows(cx, jobs, priority, r);
+}
+
+static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priority)
+{
+    struct queue_lane lane;
+    bool end;
+    TRY(queue_look(cx, jobs, priority, &lane));
+    TRY(feed_older(cx, jobs, priority, &lane));
+    TRY(queue_look(cx, jobs, priority, &lane));
+    if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
+        return CODE_OK;
+    TRY(feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP - lane.size, &end));
+    if (!end)
+        return CODE_OK;
+    /* A push that was dropped because of the mark may have been committed after the scan. */
+    TRY(queue_clear_overflow(cx, jobs, priority));
+    TRY(queue_look(cx, jobs, priority, &lane));
+    return feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP, &end);
+}
+
+static void feed_lanes(struct ctx *cx, struct sweep *s)
+{
+    static const char *const lanes[] = {"high", "medium", "low"};
+    for (unsigned i = 0; i < ARRAY_LEN(lanes); i++) {
+        if (feed_lane(cx, s->jobs, lanes[i]) == CODE_OK)
+            continue;
+        if (!s->redis_away)
+            log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i], ctx_message(cx));
+        s->redis_away = true;
+        ctx_clear(cx);
+        return;
+    }
+    s->redis_away = false;
+}
+
+/* ---- the tick ---- */
+
+static enum code purge_old(struct ctx *cx, struct sweep *s)
+{
+    int64_t now = clk_mono_ms();
+    if (s->retention_ms && now - s->retention_ms < RETENTION_MS)
+        return CODE_OK;
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, s->jobs->db, &q_pools_purge, DB_NO_ARGS, NULL));
+    TRY(db_run(cx, s->jobs->db, &q_expired_jobs,
+               DB_ARGS(db_int(s->jobs->settings->job_retention_ms), db_int(OLD_SLICE)), &r));
+    int64_t n = db_get_int(r, 0, 0);
+    if (n > 0)
+        log_info(cx, "removed %lld finished jobs past their retention", (long long)n);
+    if (n < OLD_SLICE)
+        s->retention_ms = now;
+    return CODE_OK;
+}
+
+static enum code next_due(struct ctx *cx, struct jobs *jobs, int *ret_sleep_ms)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_sweep_next, DB_NO_ARGS, &r));
+    /* The scan leaves rows their first second, so that is when a due retry is found. */
+    *ret_sleep_ms = db_is_null(r, 0, 0) ? TICK_MS : (int)MAX(20, MIN(db_get_int(r, 0, 0), TICK_MS));
+    return CODE_OK;
+}
+
+static enum code tick(struct ctx *cx, struct sweep *s, struct freed **ret_freed, int *ret_n, int *ret_sleep_ms)
+{
+    CLEANUP(db_result_freep) struct db_result *lock = NULL;
+    TRY(db_run(cx, s->jobs->db, &q_sweep_lock, DB_NO_ARGS, &lock));
+    if (!db_get_bool(lock, 0, 0))
+        return CODE_OK;
+    TRY(look_at_pools(cx, s));
+    TRY(free_dead_jobs(cx, s->jobs, ret_freed, ret_n));
+    TRY(purge_old(cx, s));
+    feed_lanes(cx, s);
+    return next_due(cx, s->jobs, ret_sleep_ms);
+}
+
+enum code sweep_tick(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
+{
+    struct freed *freed = NULL;
+    int n = 0;
+    *ret_sleep_ms = TICK_MS;
+    TRY(db_begin(cx, s->jobs->db));
+    enum code code = tick(cx, s, &freed, &n, ret_sleep_ms);
+    if (code == CODE_OK)
+        code = db_commit(cx, s->jobs->db);
+    db_rollback(s->jobs->db);
+    if (code == CODE_OK)
+        tell_freed(cx, s->jobs, freed, n);
+    return code;
+}

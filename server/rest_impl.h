@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* rest_impl.h - what the files of the HTTP door share; private to rest*.c.
+ *
+ * A request begins in rest.c, is then driven by one of the steps (unary, upload, watch, refuse), each
+ * called by the daemon's thread with a piece of the body or, with no data, when there is no more of it
+ * and whenever the connection was resumed. While a task of it is with the handlers the connection is
+ * suspended and only the handler's thread touches the request. */
+#ifndef SERVER_REST_IMPL_H
+#define SERVER_REST_IMPL_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "server/rest.h"
+#include "server/route.h"
+
+enum {
+    REST_JSON_LIMIT = 1024 * 1024, /* bytes of a JSON body */
+    REST_SWALLOW_LIMIT = 16 * 1024 * 1024, /* a refused body is read to its end up to this */
+    REST_MAX_PARAMS = 64,
+    REST_DEADLINE_MS = 30000,
+};
+
+struct watch;
+struct watch_list;
+struct rest_upload;
+
+struct rest {
+    struct ctx cx; /* holds the routes */
+    const struct settings *settings;
+    struct handlers *handlers;
+    struct hub *hub;
+    struct route_table *routes;
+    struct MHD_Daemon *daemon;
+    struct watch_list *watches;
+    _Atomic bool stopping;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    int running; /* tasks with the handlers, under lock */
+};
+
+struct request {
+    struct ctx cx;
+    struct task task;
+    struct rest *rest;
+    struct MHD_Connection *connection;
+    enum MHD_Result (*step)(struct request *r, const char *data, size_t *len);
+    const char *verb, *path;
+    struct route_match match;
+    struct route_param query[REST_MAX_PARAMS];
+    size_t n_query;
+    int64_t content_length; /* -1: not known (chunked); 0: no body */
+    int64_t received;
+    int64_t began_us;
+    struct buf body;
+    _Atomic bool done; /* the task has run; what follows is its outcome */
+    struct buf reply;
+    int status;
+    const char *location;
+    struct rest_upload *upload;
+    struct watch *watch;
+};
+
+/* rest_request.c: reads headers and query. False on the first failure (recorded in r->cx). */
+bool rest_request_read(struct request *r);
+enum code rest_request_fill(struct request *r, ProtobufCMessage *in) MUST_CHECK; /* query, then path */
+const char *rest_request_header(const struct request *r, const char *name); /* NULL: not there */
+bool rest_request_is(const char *value, const char *type); /* "a/b; x=y" is "a/b" */
+
+/* rest_reply.c: each queues a response and returns what the daemon wants to hear. */
+enum MHD_Result rest_reply_outcome(struct request *r); /* r->reply, or the recorded failure */
+enum MHD_Result rest_reply_options(struct request *r);
+enum MHD_Result rest_reply_home(struct request *r);
+enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Response *response);
+/* A failure while the body is still coming: reads a short rest, else answers and hangs up. */
+enum MHD_Result rest_reply_midway(struct request *r, size_t *len);
+enum MHD_Result rest_refuse_step(struct request *r, const char *data, size_t *len);
+
+/* rest.c: gives `run` to the handlers; the step is called again when rest_finish was. */
+enum MHD_Result rest_submit(struct request *r, void (*run)(struct task *, struct jobs *));
+void rest_finish(struct request *r);
+struct request *rest_of(struct task *task);
+
+/* rest_unary.c */
+enum code rest_unary_write(struct request *r, const ProtobufCMessage *out) MUST_CHECK; /* 200 or 202 */
+enum MHD_Result rest_unary_step(struct request *r, const char *data, size_t *len);
+
+/* rest_upload.c */
+bool rest_upload_open(struct request *r); /* false: failed, recorded */
+enum MHD_Result rest_upload_step(struct request *r, const char *data, size_t *len);
+void rest_upload_close(struct request *r);
+
+/* rest_watch.c */
+enum MHD_Result rest_watch_step(struct request *r, const char *data, size_t *len);
+void rest_watch_close(struct request *r);
+enum code rest_watch_start(struct ctx *cx, struct watch_list **ret_list) MUST_CHECK;
+void rest_watch_end(struct watch_list *list); /* ends every stream */
+void rest_watch_stop(struct watch_list *list); /* after the daemon */
+
+/* rest_listen.c: a listening socket. The message names `setting`. */
+enum code rest_listen(struct ctx *cx, const char *host, int64_t port, const char *setting,
+                      int *ret_fd) MUST_CHECK;
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* rest_watch.c - a job's events as Server-Sent Events.
+ *
+ * The hub (server/hub.h) wakes a watch from its thread; the daemon's thread then takes the events and
+ * writes them. With nothing to send the connection is suspended: it costs no thread, however long the
+ * job takes. Whether an id is known is only clear when the hub's first answer is there, so the status
+ * line waits for it.
+ *
+ * A suspended connection neither times out nor notices that its client is gone. A ticker thread
+ * therefore sends a comment every 15 seconds, and the failing write ends the watch.
+ *
+ * Locks: the list's, then a watch's. A watch's lock guards the four flags; `suspended` is only true
+ * while the connection is, so a wake either finds it so and resumes, or leaves `woken` behind for the
+ * next look. The hub is never called with a lock held. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clk.h"
+#include "base/pbjson.h"
+#include "server/rest_impl.h"
+
+enum { PING_US = 15 * 1000 * 1000, TICK_MS = 1000, EVENT_LIMIT = 1024 * 1024, BLOCK = 8192 };
+
+struct watch {
+    struct watch *next, **link; /* in the list */
+    struct request *request;
+    struct watcher *watcher;
+    pthread_mutex_t lock;
+    bool suspended, woken, ended, ping;
+    bool streaming, over; /* the daemon's thread only, as what follows */
+    struct buf out;
+    size_t sent;
+    _Atomic int64_t written_us;
+};
+
+struct watch_list {
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    struct watch *first;
+    bool ended, stopping;
+    pthread_t ticker;
+};
+
+/* ---- waking and sleeping ---- */
+
+/* Lock held. */
+static void wake_locked(struct watch *w)
+{
+    w->woken = true;
+    if (w->suspended) {
+        w->suspended = false;
+        MHD_resume_connection(w->request->connection);
+    }
+}
+
+static void wake(void *arg)
+{
+    struct watch *w = arg;
+    pthread_mutex_lock(&w->lock);
+    wake_locked(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* False: something came in the meantime, look again. */
+static bool sleep_until_woken(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool sleep = !w->woken;
+    w->woken = false;
+    if (sleep) {
+        w->suspended = true;
+        MHD_suspend_connection(w->request->connection);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return sleep;
+}
+
+static void *tick(void *arg)
+{
+    struct watch_list *list = arg;
+    pthread_mutex_lock(&list->lock);
+    while (!list->stopping) {
+        int64_t now = clk_mono_us();
+        for (struct watch *w = list->first; w; w = w->next) {
+            if (now - w->written_us < PING_US)
+                continue;
+            pthread_mutex_lock(&w->lock);
+            w->ping = true;
+            wake_locked(w);
+            pthread_mutex_unlock(&w->lock);
+        }
+        struct timespec next = clk_mono_after(TICK_MS);
+        pthread_cond_timedwait(&list->stop, &list->lock, &next);
+    }
+    pthread_mutex_unlock(&list->lock);
+    return NULL;
+}
+
+/* ---- events ---- */
+
+static void write_event(struct watch *w, const Localrag__V1__JobEvent *e)
+{
+    bool state = e->type != LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_PROGRESS;
+    buf_printf(&w->out, "event: %s\nid: ", state ? "state" : "progress");
+    buf_str(&w->out, e->event_id);
+    buf_str(&w->out, "\ndata: ");
+    pbjson_write(&w->out, &e->job->base); /* JSON has no raw line breaks */
+    buf_str(&w->out, "\n\n");
+}
+
+/* Takes the hub's next event; what it was. */
+static enum hub_next take(struct watch *w)
+{
+    struct ctx cx; /* its own: a stream may be long */
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    Localrag__V1__JobEvent *event = NULL;
+    enum hub_next next = hub_next(&cx, w->watcher, &event);
+    if (next == HUB_EVENT)
+        write_event(w, event);
+    else if (next != HUB_NOTHING)
+        w->over = true;
+    ctx_done(&cx);
+    return next;
+}
+
+/* Something to send, or the end: true. */
+static bool fill(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool ended = w->ended, ping = w->ping;
+    w->ping = false;
+    pthread_mutex_unlock(&w->lock);
+    if (take(w) == HUB_NOTHING) {
+        if (ended)
+            w->over = true;
+        else if (ping)
+            buf_str(&w->out, ": ping\n\n");
+        else
+            return false;
+    }
+    if (buf_failed(&w->out))
+        w->over = true;
+    w->written_us = clk_mono_us();
+    return true;
+}
+
+static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
+{
+    (void)pos;
+    struct watch *w = arg;
+    while (w->sent == w->out.len) {
+        buf_clear(&w->out);
+        w->sent = 0;
+        if (w->over)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (!fill(w) && sleep_until_woken(w))
+            return 0;
+    }
+    size_t n = MIN(max, w->out.len - w->sent);
+    memcpy(out, w->out.data + w->sent, n);
+    w->sent += n;
+    return (ssize_t)n;
+}
+
+/* ---- a request ---- */
+
+static const char *job_id_of(const ProtobufCMessage *in)
+{
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(in->descriptor, "job_id");
+    return f ? *(char *const *)(const void *)((const char *)in + f->offset) : NULL;
+}
+
+static void add_to_list(struct watch_list *list, struct watch *w)
+{
+    pthread_mutex_lock(&list->lock);
+    w->ended = list->ended;
+    w->next = list->first;
+    w->link = &list->first;
+    if (w->next)
+        w->next->link = &w->next;
+    list->first = w;
+    pthread_mutex_unlock(&list->lock);
+}
+
+static enum code open_watch(struct request *r)
+{
+    struct ctx *cx = &r->cx;
+    ProtobufCMessage *in = pbjson_new(cx, r->match.method->input);
+    if (!in)
+        return CODE_OUT_OF_MEMORY;
+    TRY(rest_request_fill(r, in));
+    const char *job_id = job_id_of(in);
+    if (!job_id)
+        return ctx_fail(cx, CODE_UNIMPLEMENTED, "this stream is not served over HTTP");
+    struct watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return ctx_oom(cx);
+    w->request = r;
+    w->out = BUF_INIT(EVENT_LIMIT);
+    w->written_us = clk_mono_us();
+    pthread_mutex_init(&w->lock, NULL);
+    r->watch = w; /* rest_watch_close frees it from here on */
+    add_to_list(r->rest->watches, w);
+    return hub_watch(cx, r->rest->hub, job_id, wake, w, &w->watcher);
+}
+
+static enum MHD_Result start_stream(struct request *r)
+{
+    r->watch->streaming = true;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r->watch, NULL);
+    if (response) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    }
+    return rest_reply_response(r, 200, response);
+}
+
+/* Waits for the hub's first answer, which decides about the status line. */
+static enum MHD_Result await_first(struct request *r)
+{
+    struct watch *w = r->watch;
+    for (;;) {
+        enum hub_next next = take(w);
+        if (next == HUB_EVENT || next == HUB_END)
+            return start_stream(r);
+        if (next == HUB_CLOSING || w->ended)
+            (void)!ctx_fail(&r->cx, CODE_UNAVAILABLE, "the server is stopping");
+        else if (clk_mono_ms() > r->cx.deadline_ms)
+            (void)!ctx_fail(&r->cx, CODE_UNAVAILABLE, "the job could not be read in time");
+        else if (sleep_until_woken(w))
+            return MHD_YES;
+        if (r->cx.failure.code != CODE_OK)
+            return rest_reply_outcome(r);
+    }
+}
+
+enum MHD_Result rest_watch_step(struct request *r, const char *data, size_t *len)
+{
+    (void)data;
+    if (*len) {
+        *len = 0;
+        return MHD_YES;
+    }
+    if (!r->watch && open_watch(r) != CODE_OK)
+        return rest_reply_outcome(r);
+    return await_first(r);
+}
+
+void rest_watch_close(struct request *r)
+{
+    struct watch *w = r->watch;
+    if (!w)
+        return;
+    struct watch_list *list = r->rest->watches;
+    pthread_mutex_lock(&list->lock);
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
+    pthread_mutex_unlock(&list->lock);
+    if (w->watcher)
+        hub_unwatch(w->watcher);
+    pthread_mutex_destroy(&w->lock);
+    buf_done(&w->out);
+    free(w);
+    r->watch = NULL;
+}
+
+/* ---- all watches ---- */
+
+enum code rest_watch_start(struct ctx *cx, struct watch_list **ret_list)
+{
+    struct watch_list *list = calloc(1, sizeof(*list));
+    if (!list)
+        return ctx_oom(cx);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&list->stop, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&list->lock, NULL);
+    if (pthread_create(&list->ticker, NULL, tick, list) != 0) {
+        free(list);
+        return ctx_fail(cx, CODE_OUT_OF_MEMORY, "could not start the ticker thread");
+    }
+    *ret_list = list;
+    return CODE_OK;
+}
+
+void rest_watch_end(struct watch_list *list)
+{
+    pthread_mutex_lock(&list->lock);
+    list->ended = true;
+    for (struct watch *w = list->first; w; w = w->next) {
+        pthread_mutex_lock(&w->lock);
+        w->ended = true;
+        wake_locked(w);
+        pthread_mutex_unlock(&w->lock);
+    }
+    pthread_mutex_unlock(&list->lock);
+}
+
+void rest_watch_stop(struct watch_list *list)
+{
+    if (!list)
+        return;
+    pthread_mutex_lock(&list->lock);
+    list->stopping = true;
+    pthread_cond_signal(&list->stop);
+    pthread_mutex_unlock(&list->lock);
+    pthread_join(list->ticker, NULL);
+    pthread_cond_destroy(&list->stop);
+    pthread_mutex_destroy(&list->lock);
+    free(list);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* rpc_upload.c - a client stream into server/upload.h.
+ *
+ * Started by rpc.c for METHOD_UPLOAD. Every message is one step on a handler thread, and the next
+ * message is asked for only when the step is done: a slow client holds no thread, a fast one is held
+ * back by HTTP/2 flow control, and memory is one message a call.
+ *
+ * A stream that ends because the client sent everything and one that ends because the client is
+ * gone look the same at first (no more messages; the cancellation may be told a moment later). An
+ * upload that was cut must never become a job, so before finishing the headers are sent: that
+ * fails on a stream that is gone, and only then is the upload finished. */
+#include "localrag/v1/upload.pb-c.h"
+#include "server/rpc_call.h"
+#include "server/upload.h"
+
+struct upload_call {
+    struct upload *upload;
+    const Localrag__V1__UploadMetadata *metadata; /* in the call's arena; NULL: not come yet */
+    bool whole; /* the client sent everything and is still there */
+};
+
+static void next_message(struct task *task, struct jobs *jobs);
+static void finish(struct task *task, struct jobs *jobs);
+
+static void give_up(struct rpc_call *call, enum code code)
+{
+    struct upload_call *u = call->state;
+    upload_abort(TAKE(u->upload));
+    if (code == CODE_CANCELLED)
+        rpc_call_refuse(call, CODE_CANCELLED, "the client is gone");
+    else
+        rpc_call_fail(call, &call->cx);
+}
+
+static void received(struct rpc_call *call, bool ok)
+{
+    (void)ok; /* a failed receive has no message, as the end of the stream */
+    struct upload_call *u = call->state;
+    rpc_call_step(call, next_message, !u->metadata);
+}
+
+static void probed(struct rpc_call *call, bool ok)
+{
+    struct upload_call *u = call->state;
+    u->whole = ok;
+    rpc_call_step(call, finish, false);
+}
+
+static enum code take_metadata(struct rpc_call *call, struct upload_call *u)
+{
+    struct ctx *cx = &call->cx;
+    ProtobufCMessage *message;
+    TRY(rpc_unpack(call, &cx->arena, &message));
+    const Localrag__V1__UploadDocumentRequest *in = (const void *)message;
+    if (in->payload_case != LOCALRAG__V1__UPLOAD_DOCUMENT_REQUEST__PAYLOAD_METADATA)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                        "the first message of an upload must be \"metadata\"");
+    TRY(upload_begin(cx, call->rpc->settings, &u->upload));
+    u->metadata = in->metadata;
+    return CODE_OK;
+}
+
+static enum code take_data(struct rpc_call *call, struct upload_call *u)
+{
+    struct ctx *cx = &call->cx;
+    CLEANUP(arena_reset) struct arena memory;
+    arena_init(&memory, CTX_DEFAULT_LIMIT);
+    ProtobufCMessage *message;
+    TRY(rpc_unpack(call, &memory, &message));
+    const Localrag__V1__UploadDocumentRequest *in = (const void *)message;
+    if (in->payload_case != LOCALRAG__V1__UPLOAD_DOCUMENT_REQUEST__PAYLOAD_DATA)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                        "every message of an upload but the first must be \"data\"");
+    return in->data.len ? upload_write(cx, u->upload, in->data.data, in->data.len) : CODE_OK;
+}
+
+static void next_message(struct task *task, struct jobs *jobs)
+{
+    (void)jobs;
+    struct rpc_call *call = rpc_call_of(task);
+    struct upload_call *u = call->state;
+    if (rpc_call_cancelled(call)) {
+        give_up(call, CODE_CANCELLED);
+        return;
+    }
+    if (!call->received && u->metadata) {
+        if (!rpc_call_send(call, NULL, probed))
+            give_up(call, CODE_CANCELLED);
+        return;
+    }
+    enum code code = u->metadata ? take_data(call, u) : take_metadata(call, u);
+    if (code != CODE_OK)
+        give_up(call, code);
+    else
+        rpc_call_receive(call, received);
+}
+
+static void finish(struct task *task, struct jobs *jobs)
+{
+    struct rpc_call *call = rpc_call_of(task);
+    struct upload_call *u = call->state;
+    if (!u->whole || rpc_call_cancelled(call)) {
+        give_up(call, CODE_CANCELLED);
+        return;
+    }
+    Localrag__V1__UploadDocumentResponse out = LOCALRAG__V1__UPLOAD_DOCUMENT_RESPONSE__INIT;
+    enum code code = upload_finish(&call->cx, u->upload, jobs, u->metadata, &out);
+    if (code != CODE_OK) {
+        give_up(call, code);
+        return;
+    }
+    upload_abort(TAKE(u->upload));
+    rpc_call_reply(call, &out.base);
+}
+
+void rpc_upload_start(struct rpc_call *call)
+{
+    call->state = ctx_alloc(&call->cx, sizeof(struct upload_call));
+    if (!call->state)
+        rpc_call_fail(call, &call->cx);
+    else
+        rpc_call_receive(call, received);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* upload.c - bytes from a client into the blob store, and the job for them (upload.h).
+ *
+ * gRPC and REST drive it the same way: begin, write as bytes arrive, finish. Memory is the first 64 KiB
+ * for the signature table and nothing else, whatever the size. Until jobs_submit has committed, the
+ * blob is a temp file or a file nobody knows, and upload_abort removes it: an upload that does not
+ * answer with a job id leaves nothing behind. */
+#include "server/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pbjson.h"
+#include "base/sniff.h"
+#include "base/str.h"
+#include "jobs/state.h"
+#include "store/blob.h"
+#include "store/crypt.h"
+
+enum { MAX_METADATA = 64 * 1024, MAX_KEY = 255, MAX_LANGUAGES = 16 };
+
+struct upload {
+    const struct settings *settings;
+    struct blob *blob;
+    struct digest *digest;
+    int64_t size;
+    size_t head_len;
+    char *orphan; /* path of a committed blob that no job owns (yet) */
+    unsigned char head[SNIFF_BYTES];
+};
+
+enum code upload_begin(struct ctx *cx, const struct settings *settings, struct upload **ret_upload)
+{
+    struct upload *u = calloc(1, sizeof(*u));
+    if (!u)
+        return ctx_oom(cx);
+    u->settings = settings;
+    enum code code = settings->queue_enabled
+                         ? CODE_OK
+                         : ctx_fail(cx, CODE_UNAVAILABLE,
+                                    "the queue is disabled (TASK_QUEUE_ENABLED=false): nothing is accepted");
+    if (code == CODE_OK)
+        code = digest_new(cx, &u->digest);
+    if (code == CODE_OK)
+        code = blob_create(cx, settings->uploads_path, &u->blob);
+    if (code != CODE_OK) {
+        upload_abort(u);
+        return code;
+    }
+    *ret_upload = u;
+    return CODE_OK;
+}
+
+static enum code check_type(struct ctx *cx, const struct upload *u, bool whole, const char **ret_type)
+{
+    const char *what;
+    const char *type = sniff_type(u->head, u->head_len, whole, &what);
+    if (!type)
+        return ctx_fail(cx, CODE_UNSUPPORTED,
+                        "the file is %s, which cannot be read; PDF, plain text, PNG, JPEG and TIFF can", what);
+    *ret_type = type;
+    return CODE_OK;
+}
+
+enum code upload_write(struct ctx *cx, struct upload *u, const void *data, size_t len)
+{
+    if (u->size + (int64_t)len > u->settings->max_upload_size) {
+        char limit[32];
+        str_print_bytes(u->settings->max_upload_size, limit);
+        return ctx_fail(cx, CODE_TOO_LARGE, "the file is larger than MAX_UPLOAD_SIZE (%s)", limit);
+    }
+    if (u->head_len < sizeof(u->head)) {
+        size_t n = MIN(len, sizeof(u->head) - u->head_len);
+        memcpy(u->head + u->head_len, data, n);
+        u->head_len += n;
+        const char *type;
+        if (u->head_len == sizeof(u->head)) /* no need to take a gigabyte of video first */
+            TRY(check_type(cx, u, false, &type));
+    }
+    digest_add(u->digest, data, len);
+    u->size += (int64_t)len;
+    return blob_write(cx, u->blob, data, len);
+}
+
+/* ---- what the client said about it ---- */
+
+static enum code check_metadata(struct ctx *cx, const Localrag__V1__UploadMetadata *m,
+                                struct job_submission *s)
+{
+    if (!m || !*m->filename)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "filename: missing or empty");
+    if (strlen(m->idempotency_key) > MAX_KEY)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: longer than %d bytes", MAX_KEY);
+    s->idempotency_key = *m->idempotency_key ? m->idempotency_key : NULL;
+    s->priority = m->priority ? state_priority_name(m->priority) : "high";
+    if (!*s->priority)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "priority: %d is none of high, medium, low",
+                        (int)m->priority);
+    if (m->metadata) {
+        CLEANUP(buf_done) struct buf b = BUF_INIT(MAX_METADATA);
+        pbjson_write(&b, &m->metadata->base);
+        if (buf_failed(&b))
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "metadata: more than %d bytes as JSON", MAX_METADATA);
+        s->metadata_json = ctx_strdup(cx, buf_cstr(&b));
+    }
+    return cx->failure.code;
+}
+
+static const char *three_letters(const char *language)
+{
+    static const char *const names[][2] = {{"en", "eng"}, {"de", "deu"}, {"id", "ind"}};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(language, names[i][0]) == 0)
+            return names[i][1];
+    return language;
+}
+
+static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetadata *m,
+                                 struct job_submission *s)
+{
+    if (m->n_languages > MAX_LANGUAGES)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "languages: more than %d", MAX_LANGUAGES);
+    const char **list = ctx_array(cx, m->n_languages + 1, sizeof(*list));
+    if (!list)
+        return cx->failure.code;
+    for (size_t i = 0; i < m->n_languages; i++) {
+        const char *l = m->languages[i];
+        if (strspn(l, "abcdefghijklmnopqrstuvwxyz_") != strlen(l) || strlen(l) < 2 || strlen(l) > 20)
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "languages: \"%.40s\" is not a language, as eng", l);
+        list[i] = three_letters(l);
+    }
+    s->languages = list;
+    return CODE_OK;
+}
+
+static enum code store(struct ctx *cx, struct upload *u, struct job_submission *s, char hash[65])
+{
+    TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
+    u->orphan = strdup(s->file_path);
+    digest_hex(u->digest, hash);
+    s->content_hash = hash;
+    s->file_size = u->size;
+    return u->orphan ? CODE_OK : ctx_oom(cx);
+}
+
+static enum code answer(struct ctx *cx, const struct job_submission *s, const struct job_submitted *done,
+                        Localrag__V1__UploadDocumentResponse *out)
+{
+    out->job_id = ctx_strdup(cx, done->job_id);
+    out->file_path = ctx_strdup(cx, done->file_path);
+    out->status = ctx_strdup(cx, "queued");
+    out->document_name = ctx_strdup(cx, done->file_name);
+    out->message = ctx_printf(cx, "Document '%s' queued for processing...", done->file_name);
+    out->file_size = s->file_size;
+    out->content_hash = ctx_strdup(cx, s->content_hash);
+    if (done->duplicate_of) {
+        out->duplicate_of = ctx_strdup(cx, done->duplicate_of);
+        out->_duplicate_of_case = LOCALRAG__V1__UPLOAD_DOCUMENT_RESPONSE___DUPLICATE_OF_DUPLICATE_OF;
+    }
+    return cx->failure.code;
+}
+
+enum code upload_finish(struct ctx *cx, struct upload *u, struct jobs *jobs,
+                        const Localrag__V1__UploadMetadata *metadata,
+                        Localrag__V1__UploadDocumentResponse *out)
+{
+    struct job_submission s = {.task_type = "single_document"};
+    struct job_submitted done;
+    char id[37], hash[65];
+    TRY(check_metadata(cx, metadata, &s));
+    TRY(check_languages(cx, metadata, &s));
+    s.file_name = str_safe_name(&cx->arena, metadata->filename, strlen(metadata->filename));
+    if (!s.file_name)
+        return ctx_oom(cx);
+    if (u->size == 0)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "file: \"%s\" is empty", s.file_name);
+    TRY(check_type(cx, u, u->size == (int64_t)u->head_len, &s.content_type));
+    str_uuid(id);
+    s.job_id = id;
+    if (*metadata->password)
+        TRY(crypt_seal(cx, u->settings->secret_key_file, id, metadata->password, &s.sealed_password,
+                       &s.sealed_password_len));
+    TRY(store(cx, u, &s, hash));
+    TRY(jobs_submit(cx, jobs, &s, &done));
+    if (!done.existed) {
+        free(u->orphan);
+        u->orphan = NULL;
+    }
+    return answer(cx, &s, &done, out);
+}
+
+void upload_abort(struct upload *u)
+{
+    if (!u)
+        return;
+    blob_close(u->blob);
+    digest_free(u->digest);
+    if (u->orphan)
+        blob_remove(u->orphan);
+    free(u->orphan);
+    free(u);
+}

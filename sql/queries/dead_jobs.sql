@@ -1,0 +1,16 @@
+-- Frees the jobs of dead pools, no retry spent; at the third crash the job fails.
+UPDATE processing_jobs AS j
+SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
+    status = CASE WHEN j.crash_count >= 2 THEN 'failed' ELSE 'pending' END,
+    ready_at = now(),
+    completed_at = CASE WHEN j.crash_count >= 2 THEN now() END,
+    actual_duration = CASE WHEN j.crash_count >= 2
+                           THEN extract(epoch FROM now() - j.started_at)::bigint END,
+    error_code = CASE WHEN j.crash_count >= 2 THEN 'WORKER_CRASHED' END,
+    error_message = CASE WHEN j.crash_count >= 2 THEN 'crashed its worker 3 times' END,
+    sealed_password = CASE WHEN j.crash_count >= 2 THEN NULL ELSE j.sealed_password END,
+    progress_message = CASE WHEN j.crash_count >= 2 THEN 'Failed' ELSE 'Waiting for a worker' END
+WHERE j.status = 'processing' AND j.pool_id IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM worker_pools AS p WHERE p.pool_id = j.pool_id AND p.dead_at IS NULL)
+RETURNING j.job_id, j.claim_epoch, j.status, j.priority,
+          floor(extract(epoch FROM j.ready_at) * 1000)::bigint

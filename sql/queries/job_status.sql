@@ -1,0 +1,2 @@
+-- The state alone.
+SELECT status FROM processing_jobs WHERE job_id = $1::uuid

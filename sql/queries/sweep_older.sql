@@ -1,0 +1,6 @@
+-- Runnable rows of a lane older than its head ($2, ms; null: the lane is empty), older than one second.
+SELECT job_id, floor(extract(epoch FROM ready_at) * 1000)::bigint FROM processing_jobs
+WHERE priority = $1 AND status IN ('pending', 'retrying')
+  AND ready_at <= now() - interval '1 second'
+  AND ($2::bigint IS NULL OR ready_at < to_timestamp($2::bigint / 1000.0))
+ORDER BY ready_at, job_id LIMIT $3::int

@@ -1,0 +1,2 @@
+-- What an operator asked for, if anything.
+SELECT running, extract(epoch FROM changed_at) FROM worker_control

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* blob.c - the bytes of documents in a directory (blob.h).
+ *
+ * A blob appears under its name by rename(2) after fsync(2), so a reader sees all of it or nothing,
+ * and a job row is only committed for bytes that survive a power cut. The name a client gave is only
+ * ever the last component and was made safe before; the folder is the job's id, so names cannot
+ * collide. Temp files live on the same file system, under .incoming. */
+#include "store/blob.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+enum { WRITE_BACK_STEP = 8 << 20 };
+
+struct blob {
+    int fd;
+    bool committed;
+    off_t written, started; /* bytes; bytes whose write-back was started */
+    char root[3072];
+    char temp[3200];
+};
+
+static enum code file_error(struct ctx *cx, const char *doing, const char *path)
+{
+    int error = errno;
+    enum code code = error == ENOSPC || error == EDQUOT || error == EFBIG ? CODE_STORAGE_FULL
+                                                                          : CODE_UNAVAILABLE;
+    return ctx_fail(cx, code, "could not %s \"%s\": %s", doing, path, strerror(error));
+}
+
+static bool make_folders(const char *path)
+{
+    char copy[4096];
+    if ((size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
+        return false;
+    for (char *p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+            return false;
+        *p = '/';
+    }
+    return mkdir(copy, 0750) == 0 || errno == EEXIST;
+}
+
+enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
+{
+    struct blob *b = calloc(1, sizeof(*b));
+    if (!b)
+        return ctx_oom(cx);
+    char id[37];
+    str_uuid(id);
+    snprintf(b->root, sizeof(b->root), "%s", root);
+    snprintf(b->temp, sizeof(b->temp), "%.3000s/.incoming/%s", root, id);
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    b->fd = open(b->temp, flags, 0640);
+    if (b->fd < 0 && errno == ENOENT) {
+        char folder[3200];
+        snprintf(folder, sizeof(folder), "%.3000s/.incoming", root);
+        if (make_folders(folder))
+            b->fd = open(b->temp, flags, 0640);
+    }
+    if (b->fd < 0) {
+        enum code code = file_error(cx, "create", b->temp);
+        free(b);
+        return code;
+    }
+    *ret_blob = b;
+    return CODE_OK;
+}
+
+enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len) {
+        ssize_t n = write(b->fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return file_error(cx, "write", b->temp);
+        p += n;
+        len -= (size_t)n;
+        b->written += n;
+    }
+    if (b->written - b->started >= WRITE_BACK_STEP) {
+        (void)sync_file_range(b->fd, b->started, b->written - b->started, SYNC_FILE_RANGE_WRITE);
+        b->started = b->written;
+    }
+    return CODE_OK;
+}
+
+static enum code sync_folder(struct ctx *cx, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return file_error(cx, "open", path);
+    int failed = fsync(fd);
+    enum code code = failed ? file_error(cx, "sync", path) : CODE_OK;
+    close(fd);
+    return code;
+}
+
+enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
+                      const char **ret_path)
+{
+    const char *folder = ctx_printf(cx, "%s/%s", b->root, job_id);
+    const char *path = folder ? ctx_printf(cx, "%s/%s", folder, name) : NULL;
+    if (!path)
+        return cx->failure.code;
+    if (fsync(b->fd) != 0)
+        return file_error(cx, "sync", b->temp);
+    if (mkdir(folder, 0750) != 0 && errno != EEXIST)
+        return file_error(cx, "create", folder);
+    if (rename(b->temp, path) != 0)
+        return file_error(cx, "rename", b->temp);
+    b->committed = true;
+    TRY(sync_folder(cx, folder));
+    TRY(sync_folder(cx, b->root));
+    *ret_path = path;
+    return CODE_OK;
+}
+
+void blob_close(struct blob *b)
+{
+    if (!b)
+        return;
+    close(b->fd);
+    if (!b->committed)
+        unlink(b->temp);
+    free(b);
+}
+
+void blob_remove(const char *path)
+{
+    char folder[4096];
+    snprintf(folder, sizeof(folder), "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (unlink(path) == 0 && slash) {
+        *slash = '\0';
+        (void)rmdir(folder);
+    }
+}
+
+void blob_sweep_incoming(const char *root, int64_t older_than_s)
+{
+    char folder[3200], path[4096];
+    snprintf(folder, sizeof(folder), "%.3000s/.incoming", root);
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return;
+    time_t now = time(NULL);
+    for (struct dirent *e; (e = readdir(dir));) {
+        struct stat st;
+        snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+        if (str_is_uuid(e->d_name) && stat(path, &st) == 0 && now - st.st_mtime >= older_than_s)
+            unlink(path);
+    }
+    closedir(dir);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* blob.h - where the bytes of documents are kept: {root}/{job_id}/{safe file name}.
+ *
+ * Codes: STORAGE_FULL (ENOSPC, EDQUOT), UNAVAILABLE (anything else the file system says). */
+#ifndef STORE_BLOB_H
+#define STORE_BLOB_H
+
+#include "base/ctx.h"
+
+struct blob;
+
+/* A new temp file under {root}/.incoming; nothing of it is visible to readers. Creates the folders. */
+enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob) MUST_CHECK;
+
+/* Appends. Starts write-back early, so that the final fsync is short whatever the size. */
+enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len) MUST_CHECK;
+
+/* fsync, then rename to its place and fsync the folders: when this returns the bytes are durable. */
+enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
+                      const char **ret_path) MUST_CHECK;
+
+/* Closes; removes the temp file if it was not committed. NULL is fine. */
+void blob_close(struct blob *b);
+
+/* Removes a committed blob and its folder. A missing one is fine. */
+void blob_remove(const char *path);
+
+/* Removes temp files that no upload of this process has open: for the start of the only writer. */
+void blob_sweep_incoming(const char *root, int64_t older_than_s);
+
+#endif

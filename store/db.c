@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* db.c - one PostgreSQL connection (db.h); the only file that knows libpq.
+ *
+ * Everything is asynchronous underneath (PQsendQueryPrepared + poll), so a ctx's deadline bounds a
+ * statement: when it passes the server is asked to cancel, and if even that brings no answer the
+ * connection is given up. Statements are prepared at first use on each connection; which ones are is
+ * remembered by their address, since a query is a constant.
+ *
+ * A connection that broke while idle is noticed before the next statement (the socket is readable with
+ * an end), so a restarted server costs callers nothing. One that breaks during a statement is
+ * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may be
+ * repeated. Inside a transaction there is no reconnect; db_rollback or the next db_begin recovers. */
+#include "store/db.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clk.h"
+
+enum { CONNECT_MS = 3000, STATEMENT_MS = 60000, CANCEL_MS = 2000, MAX_PREPARED = 256, MAX_ARGS = 24 };
+
+struct db {
+    PGconn *conn; /* NULL: not connected */
+    char *url;
+    char application[64];
+    bool in_transaction;
+    int64_t used_ms; /* when the connection last answered */
+    int64_t retry_ms; /* no connection attempt before this */
+    unsigned n_prepared;
+    const struct query *prepared[MAX_PREPARED];
+};
+
+struct db_result {
+    PGresult *pg;
+};
+
+/* ---- connecting ---- */
+
+enum code db_open(struct ctx *cx, const char *url, const char *application, struct db **ret_db)
+{
+    struct db *db = calloc(1, sizeof(*db));
+    if (!db || !(db->url = strdup(url))) {
+        free(db);
+        return ctx_oom(cx);
+    }
+    snprintf(db->application, sizeof(db->application), "%s", application);
+    *ret_db = db;
+    return CODE_OK;
+}
+
+static void disconnect(struct db *db)
+{
+    PQfinish(db->conn);
+    db->conn = NULL;
+    db->n_prepared = 0;
+    db->in_transaction = false;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    disconnect(db);
+    free(db->url);
+    free(db);
+}
+
+void db_closep(struct db **db)
+{
+    db_close(*db);
+    *db = NULL;
+}
+
+/* libpq's messages have several lines and a trailing newline. */
+static const char *one_line(struct ctx *cx, const char *message)
+{
+    char *copy = arena_strdup(&cx->arena, message ? message : "");
+    if (!copy)
+        return "out of memory";
+    size_t n = strlen(copy);
+    while (n && (copy[n - 1] == '\n' || copy[n - 1] == ' '))
+        copy[--n] = '\0';
+    for (char *p = copy; *p; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    return copy;
+}
+
+static int wait_socket(PGconn *conn, short events, int64_t until_ms)
+{
+    for (;;) {
+        struct pollfd p = {.fd = PQsocket(conn), .events = events};
+        int64_t left = until_ms - clk_mono_ms();
+        if (left <= 0)
+            return 0;
+        int n = poll(&p, 1, (int)MIN(left, (int64_t)60000));
+        if (n > 0)
+            return 1;
+        if (n < 0 && errno != EINTR)
+            return -1;
+    }
+}
+
+static int64_t until(const struct ctx *cx, int64_t at_most_ms)
+{
+    int64_t t = clk_mono_ms() + at_most_ms;
+    return cx->deadline_ms ? MIN(t, cx->deadline_ms) : t;
+}
+
+static bool finish_connecting(PGconn *conn, int64_t until_ms)
+{
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+        short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        if (wait_socket(conn, events, until_ms) <= 0)
+            return false;
+        state = PQconnectPoll(conn);
+    }
+    return state == PGRES_POLLING_OK;
+}
+
+static void ignore_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+static enum code connect_now(struct ctx *cx, struct db *db)
+{
+    if (clk_mono_ms() < db->retry_ms)
+        return ctx_fail(cx, CODE_UNAVAILABLE, "the database is not reachable");
+    const char *keys[] = {"dbname", "application_name", "options", "fallback_application_name", NULL};
+    const char *values[] = {db->url, db->application,
+                            "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
+                            "-c TimeZone=UTC",
+                            "localrag", NULL};
+    db->conn = PQconnectStartParams(keys, values, 1);
+    if (!db->conn)
+        return ctx_oom(cx);
+    PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+    if (PQstatus(db->conn) == CONNECTION_BAD || !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
+        const char *why = one_line(cx, PQerrorMessage(db->conn));
+        disconnect(db);
+        db->retry_ms = clk_mono_ms() + 100;
+        return ctx_fail(cx, CODE_UNAVAILABLE, "the database is not reachable: %s",
+                        *why ? why : "timed out while connecting");
+    }
+    PQsetnonblocking(db->conn, 1);
+    db->used_ms = clk_mono_ms();
+    return CODE_OK;
+}
+
+/* An idle connection whose peer went away has an end (or a parting error) waiting to be read. */
+static bool broke_while_idle(struct db *db)
+{
+    struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
+    if (poll(&p, 1, 0) <= 0)
+        return false;
+    return !PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK;
+}
+
+static enum code ready(struct ctx *cx, struct db *db)
+{
+    if (db->conn && (PQstatus(db->conn) != CONNECTION_OK || broke_while_idle(db))) {
+        bool inside = db->in_transaction;
+        disconnect(db);
+        if (inside)
+            return ctx_fail(cx, CODE_UNAVAILABLE, "lost the database in a transaction");
+    }
+    return db->conn ? CODE_OK : connect_now(cx, db);
+}
+
+/* ---- statements ---- */
+
+static enum code map_error(struct ctx *cx, const char *statement, const PGresult *r)
+{
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *message = one_line(cx, PQresultErrorMessage(r));
+    if (!state)
+        state = "";
+    enum code code = CODE_INTERNAL;
+    if (strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0 ||
+        strcmp(state, "53300") == 0 || strcmp(state, "25P03") == 0 || strcmp(state, "40001") == 0 ||
+        strcmp(state, "40P01") == 0 || strcmp(state, "25006") == 0)
+        code = CODE_UNAVAILABLE;
+    else if (strcmp(state, "57014") == 0 || strcmp(state, "55P03") == 0)
+        code = CODE_DEADLINE_EXCEEDED;
+    else if (strcmp(state, "53100") == 0)
+        code = CODE_STORAGE_FULL;
+    else if (strncmp(state, "53", 2) == 0)
+        code = CODE_UNAVAILABLE;
+    else if (strcmp(state, "23505") == 0)
+        code = CODE_ALREADY_EXISTS;
+    return ctx_fail(cx, code, "database statement %s failed: %s", statement, message);
+}
+
+static enum code lost(struct ctx *cx, struct db *db, const char *statement)
+{
+    const char *why = one_line(cx, PQerrorMessage(db->conn));
+    disconnect(db);
+    return ctx_fail(cx, CODE_UNAVAILABLE, "lost the database during %s: %s", statement, why);
+}
+
+static void cancel_statement(PGconn *conn)
+{
+    char text[256];
+    PGcancel *cancel = PQgetCancel(conn);
+    if (cancel) {
+        (void)PQcancel(cancel, text, sizeof(text));
+        PQfreeCancel(cancel);
+    }
+}
+
+/* Sends what is buffered and waits until a whole result can be taken. */
+static enum code wait_result(struct ctx *cx, struct db *db, const char *statement, int64_t until_ms)
+{
+    bool cancelled = false;
+    for (;;) {
+        int more = PQflush(db->conn);
+        if (more < 0 || !PQconsumeInput(db->conn))
+            return lost(cx, db, statement);
+        if (!more && !PQisBusy(db->conn))
+            return CODE_OK;
+        int n = wait_socket(db->conn, more ? POLLIN | POLLOUT : POLLIN, until_ms);
+        if (n < 0 || (n == 0 && cancelled)) {
+            disconnect(db);
+            return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "the database did not answer %s in time",
+                            statement);
+        }
+        if (n == 0) {
+            cancel_statement(db->conn);
+            cancelled = true;
+            until_ms = clk_mono_ms() + CANCEL_MS;
+        }
+    }
+}
+
+/* Takes the last result of a statement; earlier ones (of a script) are dropped unless they failed. */
+static enum code collect(struct ctx *cx, struct db *db, const char *statement, PGresult **ret_pg)
+{
+    PGresult *kept = NULL;
+    int64_t until_ms = until(cx, STATEMENT_MS);
+    for (;;) {
+        enum code code = wait_result(cx, db, statement, until_ms);
+        if (code != CODE_OK) {
+            PQclear(kept);
+            return code;
+        }
+        PGresult *r = PQgetResult(db->conn);
+        if (!r)
+            break;
+        if (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR) {
+            PQclear(r);
+            continue;
+        }
+        PQclear(kept);
+        kept = r;
+    }
+    db->used_ms = clk_mono_ms();
+    if (!kept)
+        return ctx_fail(cx, CODE_INTERNAL, "database statement %s gave no result", statement);
+    ExecStatusType status = PQresultStatus(kept);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
+        *ret_pg = kept;
+        return CODE_OK;
+    }
+    enum code code = map_error(cx, statement, kept);
+    PQclear(kept);
+    if (PQstatus(db->conn) != CONNECTION_OK)
+        disconnect(db);
+    return code;
+}
+
+static bool is_prepared(const struct db *db, const struct query *query)
+{
+    for (unsigned i = 0; i < db->n_prepared; i++)
+        if (db->prepared[i] == query)
+            return true;
+    return false;
+}
+
+static enum code prepare(struct ctx *cx, struct db *db, const struct query *query,
+                         const struct db_arg *args, int n_args)
+{
+    Oid types[MAX_ARGS];
+    for (int i = 0; i < n_args; i++)
+        types[i] = args[i].type;
+    if (!PQsendPrepare(db->conn, query->name, query->text, n_args, types))
+        return lost(cx, db, query->name);
+    PGresult *r = NULL;
+    TRY(collect(cx, db, query->name, &r));
+    PQclear(r);
+    if (db->n_prepared < MAX_PREPARED)
+        db->prepared[db->n_prepared++] = query;
+    return CODE_OK;
+}
+
+static enum code execute(struct ctx *cx, struct db *db, const struct query *query,
+                         const struct db_arg *args, int n_args, PGresult **ret_pg)
+{
+    if (n_args > MAX_ARGS)
+        return ctx_fail(cx, CODE_INTERNAL, "statement %s has too many arguments", query->name);
+    TRY(ready(cx, db));
+    if (!is_prepared(db, query))
+        TRY(prepare(cx, db, query, args, n_args));
+    const char *values[MAX_ARGS];
+    int lengths[MAX_ARGS], formats[MAX_ARGS];
+    for (int i = 0; i < n_args; i++) {
+        values[i] = args[i].data ? args[i].data : args[i].local[0] ? args[i].local : NULL;
+        lengths[i] = args[i].len;
+        formats[i] = args[i].binary;
+    }
+    if (!PQsendQueryPrepared(db->conn, query->name, n_args, values, lengths, formats, 0))
+        return lost(cx, db, query->name);
+    return collect(cx, db, query->name, ret_pg);
+}
+
+enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,
+                 int n_args, struct db_result **ret_result)
+{
+    PGresult *pg = NULL;
+    TRY(execute(cx, db, query, args, n_args, &pg));
+    if (!ret_result) {
+        PQclear(pg);
+        return CODE_OK;
+    }
+    struct db_result *r = malloc(sizeof(*r));
+    if (!r) {
+        PQclear(pg);
+        return ctx_oom(cx);
+    }
+    r->pg = pg;
+    *ret_result = r;
+    return CODE_OK;
+}
+
+enum code db_change(struct ctx *cx, struct db *db, const struct query *query,
+                    const struct db_arg *args, int n_args, int64_t *ret_rows)
+{
+    PGresult *pg = NULL;
+    TRY(execute(cx, db, query, args, n_args, &pg));
+    *ret_rows = strtoll(PQcmdTuples(pg), NULL, 10);
+    PQclear(pg);
+    return CODE_OK;
+}
+
+enum code db_script(struct ctx *cx, struct db *db, const char *sql)
+{
+    TRY(ready(cx, db));
+    if (!PQsendQuery(db->conn, sql))
+        return lost(cx, db, "script");
+    PGresult *pg = NULL;
+    TRY(collect(cx, db, "script", &pg));
+    PQclear(pg);
+    return CODE_OK;
+}
+
+enum code db_begin(struct ctx *cx, struct db *db)
+{
+    db_rollback(db);
+    TRY(db_script(cx, db, "BEGIN"));
+    db->in_transaction = true;
+    return CODE_OK;
+}
+
+enum code db_commit(struct ctx *cx, struct db *db)
+{
+    enum code code = db_script(cx, db, "COMMIT");
+    if (code == CODE_OK)
+        db->in_transaction = false;
+    else
+        db_rollback(db);
+    return code;
+}
+
+/* A rollback that cannot be done cleanly is done by dropping the connection. */
+void db_rollback(struct db *db)
+{
+    if (!db->conn || !db->in_transaction)
+        return;
+    struct ctx cx;
+    ctx_init(&cx, 64 * 1024);
+    if (db_script(&cx, db, "ROLLBACK") == CODE_OK)
+        db->in_transaction = false;
+    else
+        disconnect(db);
+    ctx_done(&cx);
+}
+
+bool db_ping(struct ctx *cx, struct db *db)
+{
+    bool ok = db_run(cx, db, &q_db_ping, DB_NO_ARGS, NULL) == CODE_OK;
+    if (!ok)
+        ctx_clear(cx);
+    return ok;
+}
+
+/* ---- results ---- */
+
+int db_rows(const struct db_result *r)
+{
+    return PQntuples(r->pg);
+}
+
+bool db_is_null(const struct db_result *r, int row, int col)
+{
+    return PQgetisnull(r->pg, row, col) != 0;
+}
+
+const char *db_get(const struct db_result *r, int row, int col)
+{
+    return db_is_null(r, row, col) ? NULL : PQgetvalue(r->pg, row, col);
+}
+
+int64_t db_get_int(const struct db_result *r, int row, int col)
+{
+    return strtoll(PQgetvalue(r->pg, row, col), NULL, 10);
+}
+
+double db_get_double(const struct db_result *r, int row, int col)
+{
+    return strtod(PQgetvalue(r->pg, row, col), NULL);
+}
+
+bool db_get_bool(const struct db_result *r, int row, int col)
+{
+    return PQgetvalue(r->pg, row, col)[0] == 't';
+}
+
+static int hex(char c)
+{
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+enum code db_get_bytes(struct ctx *cx, const struct db_result *r, int row, int col,
+                       const unsigned char **ret_data, size_t *ret_len)
+{
+    const char *text = db_get(r, row, col);
+    if (!text) {
+        *ret_data = NULL;
+        *ret_len = 0;
+        return CODE_OK;
+    }
+    size_t n = (size_t)PQgetlength(r->pg, row, col);
+    if (n < 2 || text[0] != '\\' || text[1] != 'x')
+        return ctx_fail(cx, CODE_INTERNAL, "a bytea column is not in hex form");
+    n = (n - 2) / 2;
+    unsigned char *data = ctx_alloc(cx, n + 1);
+    if (!data)
+        return cx->failure.code;
+    for (size_t i = 0; i < n; i++)
+        data[i] = (unsigned char)(hex(text[2 + 2 * i]) << 4 | hex(text[3 + 2 * i]));
+    *ret_data = data;
+    *ret_len = n;
+    return CODE_OK;
+}
+
+void db_result_free(struct db_result *r)
+{
+    if (!r)
+        return;
+    PQclear(r->pg);
+    free(r);
+}
+
+void db_result_freep(struct db_result **r)
+{
+    db_result_free(*r);
+    *r = NULL;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* pool.h - the workers of this process: one thread each, all state under one lock.
+ *
+ * The dispatcher waits for idle workers and gives them claims; the keeper reports the workers and
+ * stops what the database says is lost; main shuts down. None of them touches a running job
+ * otherwise: they set a stop and write the worker's eventfd. All functions may be called from any
+ * thread unless they say otherwise. */
+#ifndef WORKERS_POOL_H
+#define WORKERS_POOL_H
+
+#include <pthread.h>
+
+#include "jobs/pools.h"
+#include "workers/box.h"
+#include "workers/tokens.h"
+
+/* Why a running job is to be left. */
+enum slot_stop {
+    SLOT_GO,
+    SLOT_HAND_BACK, /* shutdown: back to the queue */
+    SLOT_LOST, /* cancelled, or another claim owns it: drop it quietly */
+};
+
+/* One worker. */
+struct slot {
+    struct pool *pool;
+    pthread_t thread;
+    bool started;
+    char name[32];
+    bool high_only;
+    int wake_fd; /* eventfd: a stop, or a token */
+    struct ctx claim_cx; /* memory of the claim; the worker's while busy, else the dispatcher's */
+    struct job_claim claim;
+    /* guarded by pool->lock */
+    bool busy;
+    enum slot_stop stop;
+    int64_t processed, failed;
+    bool finishing; /* its transaction holds the job's row: no progress may be written to it */
+    struct job_progress progress;
+    char message[128];
+    double stored_percent; /* what the keeper last wrote */
+    int64_t stored_at_ms;
+};
+
+struct pool {
+    const struct settings *settings;
+    struct box *box;
+    struct tokens *tokens;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* anything below or in a slot; CLOCK_MONOTONIC */
+    char pool_id[37]; /* "": not registered */
+    bool wanted; /* the desired state of the database */
+    bool closing; /* no new jobs, workers leave when they are done */
+    bool beat_now; /* the keeper is to beat at once */
+    int64_t waiting_client; /* Redis client that waits for high-priority jobs only; 0: none */
+    int n_slots;
+    struct slot slots[];
+};
+
+/* What the dispatcher finds idle. */
+struct pool_idle {
+    int n_general, n_high; /* idle workers of each kind */
+    bool all; /* nothing runs */
+    char pool_id[37];
+};
+
+/* Borrows settings and box for its life. Starts the threads. */
+enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *box,
+                   struct pool **ret_pool) MUST_CHECK;
+
+/* Waits for the workers to leave (after pool_close); frees. NULL is fine. */
+void pool_free(struct pool *pool);
+
+/* The dispatcher's wait, at most timeout_ms: false when there is nothing to fill. */
+bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle);
+
+/* Names of up to `max` idle workers, general ones first unless high_only; valid as long as the
+ * pool. */
+int pool_idle_names(struct pool *pool, bool high_only, int max, const char **ret_names);
+
+/* Starts the claimed job on claim->worker, which is idle. Copies the claim. Dispatcher only. */
+enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *claim) MUST_CHECK;
+
+/* For the beat: fills `out` (n_slots of them) and marks progress that is due. */
+void pool_report(struct pool *pool, struct pool_worker *out);
+/* The beat that carried `sent` was stored. */
+void pool_reported(struct pool *pool, const struct pool_worker *sent);
+
+/* Stops the job with this epoch, if it still runs. */
+void pool_stop_job(struct pool *pool, const char *job_id, int64_t epoch, enum slot_stop stop);
+void pool_stop_all(struct pool *pool, enum slot_stop stop);
+
+void pool_set_id(struct pool *pool, const char *pool_id);
+void pool_set_wanted(struct pool *pool, bool wanted);
+
+/* Asks the keeper to beat at once. */
+void pool_ask_beat(struct pool *pool);
+
+/* No more jobs; workers leave when idle. */
+void pool_close(struct pool *pool);
+bool pool_is_closing(struct pool *pool);
+
+/* True when nothing runs any more, within timeout_ms. */
+bool pool_wait_drained(struct pool *pool, int64_t timeout_ms);
+
+/* ---- for the running job, in its worker's thread ---- */
+
+enum slot_stop slot_stopped(struct slot *slot);
+void slot_progress(struct slot *slot, const struct job_progress *progress);
+void slot_finishing(struct slot *slot, bool finishing);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* task.c - from a claim to the job's next state (task.h); called by a worker's thread.
+ *
+ * The table says which function runs which type of job. How an attempt ends: a job that is lost is
+ * dropped without a word to the database, which knows; one that must stop for a shutdown is handed
+ * back; a failure is written with its code, and jobs/ decides about another attempt. Settling waits
+ * for a database that is away as long as the job is ours: its result must not be thrown away.
+ * The first failure of an attempt is logged here, once. */
+#include "workers/task.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clk.h"
+#include "base/str.h"
+#include "workers/run_document.h"
+
+enum {
+    SCRATCH_LIMIT = 1024 * 1024,
+    PUBLISH_EVERY_MS = 50,
+    FIRST_PAUSE_MS = 100,
+    LAST_PAUSE_MS = 2000
+};
+
+static const struct {
+    const char *type;
+    enum code (*run)(struct task *t);
+} types[] = {
+    {"single_document", run_document},
+};
+
+enum code task_check(struct ctx *cx, struct task *t)
+{
+    switch (slot_stopped(t->slot)) {
+    case SLOT_GO:
+        return CODE_OK;
+    case SLOT_HAND_BACK:
+        return ctx_fail(cx, CODE_CANCELLED, "the worker is shutting down");
+    case SLOT_LOST:
+        break;
+    }
+    return ctx_fail(cx, CODE_CLAIM_LOST, "the job was cancelled or is another claim's");
+}
+
+int task_wake_fd(const struct task *t)
+{
+    return t->slot->wake_fd;
+}
+
+void task_clear_wake(struct task *t)
+{
+    uint64_t count;
+    ssize_t got = read(t->slot->wake_fd, &count, sizeof(count));
+    (void)got; /* EAGAIN: nothing was written */
+}
+
+void task_pause(struct task *t, int ms)
+{
+    int64_t until = clk_mono_ms() + ms;
+    int64_t left = ms;
+    while (left > 0 && slot_stopped(t->slot) == SLOT_GO) {
+        struct pollfd wake = {.fd = t->slot->wake_fd, .events = POLLIN};
+        if (poll(&wake, 1, (int)left) > 0)
+            task_clear_wake(t);
+        left = until - clk_mono_ms();
+    }
+}
+
+static bool is_away(enum code code)
+{
+    return code == CODE_UNAVAILABLE || code == CODE_DEADLINE_EXCEEDED;
+}
+
+bool task_again(struct ctx *cx, struct task *t, enum code code)
+{
+    if (!is_away(code)) {
+        if (t->pause_ms)
+            log_info(t->cx, "the database answers again");
+        t->pause_ms = 0;
+        return false;
+    }
+    if (slot_stopped(t->slot) != SLOT_GO)
+        return false;
+    if (!t->pause_ms)
+        log_warning(t->cx, "%s; waiting for the database", ctx_message(cx));
+    t->pause_ms = t->pause_ms ? MIN(t->pause_ms * 2, LAST_PAUSE_MS) : FIRST_PAUSE_MS;
+    task_pause(t, t->pause_ms);
+    ctx_clear(cx);
+    return slot_stopped(t->slot) == SLOT_GO || task_check(cx, t) == CODE_OK;
+}
+
+void task_progress(struct task *t, double percent, int pages_done, int pages_total, bool always,
+                   const char *fmt, ...)
+{
+    char message[128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof(message), fmt, ap);
+    va_end(ap);
+    message[str_utf8_prefix(message, strlen(message))] = '\0';
+
+    t->percent = MAX(t->percent, percent);
+    struct job_progress progress = {.percent = t->percent,
+                                    .pages_done = pages_done,
+                                    .pages_total = pages_total,
+                                    .message = message};
+    slot_progress(t->slot, &progress);
+    int64_t now = clk_mono_ms();
+    if (!always && now - t->published_ms < PUBLISH_EVERY_MS)
+        return;
+    t->published_ms = now;
+    struct ctx cx;
+    task_scratch(t, &cx, SCRATCH_LIMIT);
+    jobs_publish_progress(&cx, t->jobs, t->claim, &progress);
+    ctx_done(&cx);
+}
+
+void task_scratch(const struct task *t, struct ctx *ret_cx, size_t limit)
+{
+    ctx_init(ret_cx, limit);
+    ret_cx->job_id = t->claim->job_id;
+}
+
+enum code task_hand_up(struct ctx *cx, const struct ctx *from)
+{
+    if (from->failure.code == CODE_OK)
+        return CODE_OK;
+    return ctx_fail_at(cx, from->failure.code, from->failure.file, from->failure.line, "%s",
+                       ctx_message(from));
+}
+
+static enum code run_type(struct task *t)
+{
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (strcmp(types[i].type, t->claim->task_type) == 0)
+            return types[i].run(t);
+    return ctx_fail(t->cx, CODE_UNIMPLEMENTED, "this worker knows no job type \"%s\"",
+                    t->claim->task_type);
+}
+
+/* Writes how the attempt ended. A shutdown ends the wait for a database that is away: the pool's
+ * end, or the sweep after it, hands the job back. */
+static void settle(struct task *t, enum code outcome)
+{
+    bool hand_back = slot_stopped(t->slot) == SLOT_HAND_BACK;
+    struct ctx cx;
+    enum code code;
+    do {
+        task_scratch(t, &cx, SCRATCH_LIMIT);
+        code = hand_back ? jobs_hand_back(&cx, t->jobs, t->claim)
+                         : jobs_fail(&cx, t->jobs, t->claim, outcome, ctx_message(t->cx));
+        bool again = task_again(&cx, t, code == CODE_STORAGE_FULL ? CODE_UNAVAILABLE : code);
+        if (!again && code != CODE_OK && code != CODE_CLAIM_LOST)
+            log_failure(&cx, LOG_LEVEL_WARNING, "could not settle the job, it will be found");
+        ctx_done(&cx);
+        if (!again)
+            break;
+    } while (true);
+}
+
+bool task_run(struct slot *slot, struct jobs *jobs)
+{
+    struct ctx cx;
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    cx.job_id = slot->claim.job_id;
+    struct task t = {.cx = &cx,
+                     .jobs = jobs,
+                     .settings = slot->pool->settings,
+                     .claim = &slot->claim,
+                     .slot = slot,
+                     .started_ms = clk_mono_ms()};
+    task_clear_wake(&t);
+    log_info(&cx, "%s started %s, attempt %d", slot->name, t.claim->task_type,
+             t.claim->retry_count + 1);
+    enum code code = run_type(&t);
+    enum slot_stop stop = slot_stopped(slot);
+    if (code == CODE_OK) {
+        log_info(&cx, "%s completed after %lld ms", slot->name,
+                 (long long)(clk_mono_ms() - t.started_ms));
+    } else if (code == CODE_CLAIM_LOST || stop == SLOT_LOST) {
+        log_debug(&cx, "dropped: %s", ctx_message(&cx));
+    } else {
+        if (stop == SLOT_GO)
+            log_failure(&cx, LOG_LEVEL_WARNING, "an attempt failed");
+        else
+            log_info(&cx, "handed back for the shutdown");
+        settle(&t, code);
+    }
+    ctx_done(&cx);
+    return code == CODE_OK;
+}
