@@ -27,6 +27,8 @@ static void drop_tree(json_t **j)
 
 static enum code wrong(struct ctx *cx, const char *name, const char *wanted)
 {
+    if (!*name) /* the whole text */
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "expected %s", wanted);
     return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": expected %s", name, wanted);
 }
 
@@ -349,8 +351,8 @@ static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t 
                               int depth)
 {
     if (depth <= 0)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": nested deeper than %d", name,
-                        PBJSON_MAX_DEPTH);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": nested deeper than %d",
+                        *name ? name : "(all)", PBJSON_MAX_DEPTH);
     enum pbjson_shape shape = pbjson_shape(m->descriptor);
     if (shape == PBJSON_TIMESTAMP)
         return read_timestamp(cx, (void *)m, j, name);
@@ -361,8 +363,7 @@ static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t 
     if (shape == PBJSON_LIST)
         return read_list(cx, (void *)m, j, name, depth);
     if (!json_is_object(j))
-        return *name ? wrong(cx, name, "an object")
-                     : ctx_fail(cx, CODE_INVALID_ARGUMENT, "expected a JSON object");
+        return wrong(cx, name, "an object");
     if (shape == PBJSON_CHOICE)
         return read_choice(cx, m, j, name, depth);
     const char *key;

@@ -56,8 +56,9 @@ int app_usage(const struct app *app, const char *fmt, ...)
     vsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
     complain(message, "");
-    const struct cmd *cmd = app->args->cmd;
-    fprintf(stderr, "see \"localrag%s%s --help\"\n", cmd ? " " : "", cmd ? cmd->name : "");
+    const struct args *args = app->args;
+    const char *name = args->cmd ? args->cmd->name : args->group ? args->group->name : "";
+    fprintf(stderr, "see \"localrag%s%s --help\"\n", *name ? " " : "", name);
     return EXIT_USAGE;
 }
 

@@ -275,7 +275,10 @@ enum code args_parse(struct ctx *cx, int argc, char *const *argv, struct args *r
     if (!used || !args.values || !args.operands)
         return ctx_oom(cx);
 
-    TRY(find_command(cx, argc, argv, used, &args));
+    enum code found = find_command(cx, argc, argv, used, &args);
+    ret_args->cmd = args.cmd;
+    ret_args->group = args.group;
+    TRY(found);
     bool only_operands = false;
     for (int i = 0; i < argc; i++) {
         if (used[i])

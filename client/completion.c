@@ -39,11 +39,11 @@ static void value_cases(struct buf *b, const struct arg_option *options, size_t 
             continue;
         buf_printf(b, "    --%s) ", options[i].name);
         if (options[i].kind == ARG_CHOICE) {
-            buf_str(b, "words=\"");
+            buf_str(b, "lr_words=\"");
             add_choices(b, options[i].choices);
             buf_str(b, "\" ;;\n");
         } else {
-            buf_str(b, options[i].kind == ARG_FILE ? "files=1 ;;\n" : "none=1 ;;\n");
+            buf_str(b, options[i].kind == ARG_FILE ? "lr_files=1 ;;\n" : "lr_none=1 ;;\n");
         }
     }
 }
@@ -60,7 +60,7 @@ static void first_words(struct buf *b)
 static void command_cases(struct buf *b)
 {
     for (size_t i = 0; i < cmd_groups_count; i++) {
-        buf_printf(b, "    \"%s\") words=\"", cmd_groups[i].name);
+        buf_printf(b, "    \"%s\") lr_words=\"", cmd_groups[i].name);
         for (size_t j = 0; j < cmd_all_count; j++)
             if (in_group(cmd_all[j], &cmd_groups[i]))
                 buf_printf(b, "%s ", cmd_all[j]->name + strlen(cmd_groups[i].name) + 1);
@@ -68,31 +68,31 @@ static void command_cases(struct buf *b)
     }
     for (size_t i = 0; i < cmd_all_count; i++) {
         const struct cmd *cmd = cmd_all[i];
-        buf_printf(b, "    \"%s\") words=\"", cmd->name);
+        buf_printf(b, "    \"%s\") lr_words=\"", cmd->name);
         if (cmd->operands && strchr(cmd->operands, '|'))
             add_choices(b, cmd->operands);
         add_options(b, cmd->options, cmd->n_options);
-        buf_printf(b, " $globals\"%s ;;\n", cmd->files ? "; files=1" : "");
+        buf_printf(b, " $globals\"%s ;;\n", cmd->files ? "; lr_files=1" : "");
     }
-    buf_str(b, "    \"\") words=\"");
+    buf_str(b, "    \"\") lr_words=\"");
     first_words(b);
     buf_str(b, " $globals\" ;;\n");
 }
 
-/* Sets words, files and none for the word `cur` after `prev`, given all words so far in `typed`. */
+/* Sets lr_words, lr_files and lr_none for the word `cur` after `prev`, given all words so far in `typed`. */
 static void shared_function(struct buf *b)
 {
     buf_str(b, "_localrag_words() {\n"
                "  local prev=$1 command= word skip= globals=\"");
     add_options(b, cmd_global_options, cmd_global_options_count);
     buf_str(b, "\"\n  shift\n"
-               "  words= files= none=\n"
+               "  lr_words= lr_files= lr_none=\n"
                "  case $prev in\n");
     value_cases(b, cmd_global_options, cmd_global_options_count);
     for (size_t i = 0; i < cmd_all_count; i++)
         value_cases(b, cmd_all[i]->options, cmd_all[i]->n_options);
     buf_str(b, "  esac\n"
-               "  [ -n \"$words$files$none\" ] && return\n"
+               "  [ -n \"$lr_words$lr_files$lr_none\" ] && return\n"
                "  for word in \"$@\"; do\n"
                "    if [ -n \"$skip\" ]; then skip=; continue; fi\n"
                "    case $word in\n"
@@ -122,10 +122,10 @@ static void write_bash(struct buf *b)
     shared_function(b);
     buf_str(b, "_localrag() {\n"
                "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-               "  local words files none\n"
+               "  local lr_words lr_files lr_none\n"
                "  _localrag_words \"$prev\" \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"\n"
-               "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-               "  if [ -n \"$files\" ] && [[ $cur != -* ]]; then\n"
+               "  COMPREPLY=($(compgen -W \"$lr_words\" -- \"$cur\"))\n"
+               "  if [ -n \"$lr_files\" ] && [[ $cur != -* ]]; then\n"
                "    compopt -o filenames\n"
                "    local IFS=$'\\n'\n"
                "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
@@ -141,12 +141,12 @@ static void write_zsh(struct buf *b)
     buf_str(b, "_localrag() {\n"
                "  local cur=${words[CURRENT]} prev=${words[CURRENT-1]}\n"
                "  local -a typed=(\"${(@)words[2,CURRENT-1]}\")\n"
-               "  local words files none\n"
+               "  local lr_words lr_files lr_none\n"
                "  _localrag_words \"$prev\" \"${typed[@]}\"\n"
-               "  if [[ -n $files && $cur != -* ]]; then\n"
+               "  if [[ -n $lr_files && $cur != -* ]]; then\n"
                "    _files\n"
                "  else\n"
-               "    compadd -- ${=words}\n"
+               "    compadd -- ${=lr_words}\n"
                "  fi\n"
                "}\n"
                "if [ \"$funcstack[1]\" = _localrag ]; then _localrag; else compdef _localrag localrag; fi\n");

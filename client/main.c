@@ -61,18 +61,15 @@ static int run_command(struct app *app)
     app->program = "localrag";
     if (args_has(args, "server"))
         app->program = ctx_printf(app->cx, "localrag --server %s", server ? server : "");
-    if (!args->cmd->offline) {
-        if (conn_open(app->cx, &settings, &conn) != CODE_OK)
-            return app_usage(app, "%s", ctx_message(app->cx));
-        interrupt_install();
-    }
+    if (!args->cmd->offline && conn_open(app->cx, &settings, &conn) != CODE_OK)
+        return app_usage(app, "%s", ctx_message(app->cx));
     app->conn = conn;
-    int status = args->cmd->run(app);
-    return status;
+    return args->cmd->run(app);
 }
 
 int main(int argc, char **argv)
 {
+    interrupt_install();
     struct ctx cx;
     struct args args = {0};
     struct app app = {.cx = &cx, .args = &args, .unicode = set_locale()};

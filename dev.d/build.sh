@@ -17,14 +17,24 @@ build() {
         (cd "$ROOT" && cmake --preset "$preset") >"$log" 2>&1 9>&- ||
             { show_end "$log" 40; die "cmake failed, the whole output is in \"$log\""; }
     fi
-    # -n also sees a build.ninja that has to be made again; it prints what it would do.
-    if [[ $(ninja -C "$dir" -n 2>/dev/null 9>&-) == *'ninja: no work to do'* ]]; then return; fi
-    say "building ($preset)"
-    ninja -C "$dir" >"$log" 2>&1 9>&- || {
+    announce "building ($preset)" 9>&- &
+    local announcer=$! status=0
+    ninja -C "$dir" >"$log" 2>&1 9>&- || status=$?
+    kill "$announcer" 2>/dev/null || true
+    wait "$announcer" 2>/dev/null || true
+    [ "$status" -eq 0 ] || {
         grep -n -m 40 -A 12 -E '^FAILED|error:|undefined reference' "$log" | head -n 80 >&2
         die "the build failed, the whole output is in \"$log\""
     }
-    say "built ($preset) in $((SECONDS - start)) s"
+    [ $((SECONDS - start)) -lt 2 ] || say "built ($preset) in $((SECONDS - start)) s"
+}
+
+# announce TEXT - says it after a second, so that a build with nothing to do is silent. Waits on a pipe
+# that nobody writes to: a sleep would live on when this is killed.
+announce() {
+    local never
+    exec {never}<> <(:)
+    read -rt 1 -u "$never" || say "$1"
 }
 
 build_presets() { sed -n 's/.*"name": "\([a-z]*\)".*/\1/p' "$ROOT/CMakePresets.json" | grep -v base | xargs; }

@@ -36,8 +36,9 @@ reaches() { "${SERVICE[@]}" ls -d "$1/." >/dev/null 2>&1; }
 servers_load() {
     local dir=$1
     SOCKETS='' PG_PORT='' PG_PASSWORD='' REDIS_PORT='' REDIS_PASSWORD=''
-    # shellcheck disable=SC1091 # written by servers_save
-    [ -f "$dir/servers.env" ] && . "$dir/servers.env"
+    # The URLs in it are for people: the caller's DATABASE_URL must stay what it is.
+    # shellcheck disable=SC1090,SC1091 # written by servers_save
+    [ -f "$dir/servers.env" ] && . <(grep -v _URL= "$dir/servers.env")
     : "${PG_PASSWORD:=$(random_word)}" "${REDIS_PASSWORD:=$(random_word)}"
     PG_PID='' REDIS_PID=''
     [ -f "$dir/pg/postmaster.pid" ] && PG_PID=$(head -n 1 "$dir/pg/postmaster.pid")

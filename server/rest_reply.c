@@ -105,19 +105,35 @@ static const char *retry_after(enum code code)
     return status == 429 ? "1" : status == 503 ? "2" : NULL;
 }
 
-/* field "limit": … and unknown field "limit" name the field in front. */
-static void add_bad_field(struct buf *b, const char *message)
+/* The field that a message about bad input is about: field "limit": …, unknown field "limit",
+ * limit: …; NULL: none. */
+static const char *bad_field(const struct request *r, const char *message, size_t *ret_len)
 {
-    const char *quote = str_starts(message, "field \"")           ? message + 7
-                        : str_starts(message, "unknown field \"") ? message + 15
-                                                                  : NULL;
-    if (!quote)
+    const char *name = str_starts(message, "field \"")           ? message + 7
+                       : str_starts(message, "unknown field \"") ? message + 15
+                                                                 : message;
+    size_t n = strcspn(name, name == message ? ":" : "\"");
+    *ret_len = n;
+    if (name != message)
+        return name;
+    const ProtobufCMessageDescriptor *in = r->match.method ? r->match.method->input : NULL;
+    for (unsigned i = 0; in && i < in->n_fields; i++)
+        if (strlen(in->fields[i].name) == n && memcmp(in->fields[i].name, name, n) == 0)
+            return name;
+    return NULL;
+}
+
+static void add_bad_field(struct request *r, const char *message)
+{
+    size_t n;
+    const char *name = bad_field(r, message, &n);
+    if (!name)
         return;
-    buf_str(b, ",\"errors\":[{\"field\":");
-    str_json_n(b, quote, strcspn(quote, "\""));
-    buf_str(b, ",\"message\":");
-    str_json(b, message);
-    buf_str(b, "}]");
+    buf_str(&r->reply, ",\"errors\":[{\"field\":");
+    str_json_n(&r->reply, name, n);
+    buf_str(&r->reply, ",\"message\":");
+    str_json(&r->reply, message);
+    buf_str(&r->reply, "}]");
 }
 
 /* {"detail","code"} of the recorded failure into r->reply. */
@@ -136,7 +152,7 @@ static void write_failure(struct request *r)
     buf_str(&r->reply, ",\"code\":");
     str_json(&r->reply, code_name(code));
     if (code == CODE_INVALID_ARGUMENT)
-        add_bad_field(&r->reply, ctx_message(cx));
+        add_bad_field(r, ctx_message(cx));
     buf_char(&r->reply, '}');
     r->status = code_http(code);
 }

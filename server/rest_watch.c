@@ -3,15 +3,14 @@
  *
  * The hub (server/hub.h) wakes a watch from its thread; the daemon's thread then takes the events and
  * writes them. With nothing to send the connection is suspended: it costs no thread, however long the
- * job takes. Whether an id is known is only clear when the hub's first answer is there, so the status
- * line waits for it.
+ * job takes. Beginning a watch reads a row, which is a task of the handlers.
  *
  * A suspended connection neither times out nor notices that its client is gone. A ticker thread
  * therefore sends a comment every 15 seconds, and the failing write ends the watch.
  *
  * Locks: the list's, then a watch's. A watch's lock guards the four flags; `suspended` is only true
  * while the connection is, so a wake either finds it so and resumes, or leaves `woken` behind for the
- * next look. The hub is never called with a lock held. */
+ * next look. The hub is never called with one of them held. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +26,7 @@ struct watch {
     struct watcher *watcher;
     pthread_mutex_t lock;
     bool suspended, woken, ended, ping;
-    bool streaming, over; /* the daemon's thread only, as what follows */
+    bool over; /* the daemon's thread only, as out and sent */
     struct buf out;
     size_t sent;
     _Atomic int64_t written_us;
@@ -108,8 +107,8 @@ static void write_event(struct watch *w, const Localrag__V1__JobEvent *e)
     buf_str(&w->out, "\n\n");
 }
 
-/* Takes the hub's next event; what it was. */
-static enum hub_next take(struct watch *w)
+/* Takes what the hub has. False: nothing. */
+static bool take(struct watch *w)
 {
     struct ctx cx; /* its own: a stream may be long */
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
@@ -120,7 +119,7 @@ static enum hub_next take(struct watch *w)
     else if (next != HUB_NOTHING)
         w->over = true;
     ctx_done(&cx);
-    return next;
+    return next != HUB_NOTHING;
 }
 
 /* Something to send, or the end: true. */
@@ -130,7 +129,7 @@ static bool fill(struct watch *w)
     bool ended = w->ended, ping = w->ping;
     w->ping = false;
     pthread_mutex_unlock(&w->lock);
-    if (take(w) == HUB_NOTHING) {
+    if (!take(w)) {
         if (ended)
             w->over = true;
         else if (ping)
@@ -207,7 +206,6 @@ static enum code open_watch(struct request *r)
 
 static enum MHD_Result start_stream(struct request *r)
 {
-    r->watch->streaming = true;
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r->watch, NULL);
     if (response) {
@@ -218,23 +216,12 @@ static enum MHD_Result start_stream(struct request *r)
     return rest_reply_response(r, 200, response);
 }
 
-/* Waits for the hub's first answer, which decides about the status line. */
-static enum MHD_Result await_first(struct request *r)
+static void run(struct task *task, struct jobs *jobs)
 {
-    struct watch *w = r->watch;
-    for (;;) {
-        enum hub_next next = take(w);
-        if (next == HUB_EVENT || next == HUB_END)
-            return start_stream(r);
-        if (next == HUB_CLOSING || w->ended)
-            (void)!ctx_fail(&r->cx, CODE_UNAVAILABLE, "the server is stopping");
-        else if (clk_mono_ms() > r->cx.deadline_ms)
-            (void)!ctx_fail(&r->cx, CODE_UNAVAILABLE, "the job could not be read in time");
-        else if (sleep_until_woken(w))
-            return MHD_YES;
-        if (r->cx.failure.code != CODE_OK)
-            return rest_reply_outcome(r);
-    }
+    (void)jobs;
+    struct request *r = rest_of(task);
+    (void)!open_watch(r); /* a failure is recorded and becomes the answer */
+    rest_finish(r);
 }
 
 enum MHD_Result rest_watch_step(struct request *r, const char *data, size_t *len)
@@ -244,9 +231,9 @@ enum MHD_Result rest_watch_step(struct request *r, const char *data, size_t *len
         *len = 0;
         return MHD_YES;
     }
-    if (!r->watch && open_watch(r) != CODE_OK)
-        return rest_reply_outcome(r);
-    return await_first(r);
+    if (!r->done)
+        return rest_submit(r, run);
+    return r->cx.failure.code == CODE_OK ? start_stream(r) : rest_reply_outcome(r);
 }
 
 void rest_watch_close(struct request *r)

@@ -31,6 +31,7 @@
 enum {
     ARMED_CALLS = 4, /* a method */
     MAX_STREAMS = 256, /* a connection */
+    STREAM_WINDOW = 1024 * 1024, /* bytes a client may send ahead on one stream */
     CORE_MEMORY = 256 * 1024 * 1024,
     EXTRA_METHODS = 5, /* health, reflection, the catch-all */
 };
@@ -140,6 +141,9 @@ static void create_server(struct rpc *rpc)
         INTEGER(GRPC_ARG_MAX_CONNECTION_AGE_MS, 60 * 60 * 1000),
         INTEGER(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, INT_MAX),
         INTEGER(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000),
+        /* a fixed window: the probe let the core read ahead tens of megabytes of an upload */
+        INTEGER(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+        INTEGER(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW),
         INTEGER(GRPC_ARG_ALLOW_REUSEPORT, 0), /* or two servers share a port silently */
         {.type = GRPC_ARG_POINTER,
          .key = (char *)GRPC_ARG_RESOURCE_QUOTA,

@@ -9,9 +9,13 @@
  * gone look the same at first (no more messages; the cancellation may be told a moment later). An
  * upload that was cut must never become a job, so before finishing the headers are sent: that
  * fails on a stream that is gone, and only then is the upload finished. */
+#include <grpc/slice.h>
+
 #include "localrag/v1/upload.pb-c.h"
 #include "server/rpc_call.h"
 #include "server/upload.h"
+
+enum { DATA_TAG = 2 << 3 | 2 }; /* UploadDocumentRequest.data, length-delimited */
 
 struct upload_call {
     struct upload *upload;
@@ -60,8 +64,47 @@ static enum code take_metadata(struct rpc_call *call, struct upload_call *u)
     return CODE_OK;
 }
 
+/* A message that is one `data` field and nothing else, as every client writes it: its header's length
+ * in bytes. 0: something else. */
+static size_t plain_header(const grpc_byte_buffer *buffer)
+{
+    const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
+    if (buffer->data.raw.compression != GRPC_COMPRESS_NONE || slices->count == 0)
+        return 0;
+    const unsigned char *p = GRPC_SLICE_START_PTR(slices->slices[0]);
+    size_t n = GRPC_SLICE_LENGTH(slices->slices[0]), len = 0, at = 0;
+    if (n == 0 || p[at++] != DATA_TAG)
+        return 0;
+    for (int shift = 0; at < n && shift <= 28; shift += 7) {
+        len |= (size_t)(p[at] & 0x7f) << shift;
+        if (!(p[at++] & 0x80))
+            return at + len == slices->length ? at : 0;
+    }
+    return 0;
+}
+
+/* Without a copy: big messages come in many small slices, and joining and unpacking them would take
+ * several times their size. */
+static enum code write_slices(struct rpc_call *call, struct upload_call *u, size_t skip)
+{
+    const grpc_slice_buffer *slices = &call->received->data.raw.slice_buffer;
+    for (size_t i = 0; i < slices->count; i++) {
+        const grpc_slice *slice = &slices->slices[i];
+        size_t from = i == 0 ? skip : 0, len = GRPC_SLICE_LENGTH(*slice) - from;
+        if (len)
+            TRY(upload_write(&call->cx, u->upload, GRPC_SLICE_START_PTR(*slice) + from, len));
+    }
+    return CODE_OK;
+}
+
 static enum code take_data(struct rpc_call *call, struct upload_call *u)
 {
+    size_t header = call->received ? plain_header(call->received) : 0;
+    if (header) {
+        enum code code = write_slices(call, u, header);
+        grpc_byte_buffer_destroy(TAKE(call->received));
+        return code;
+    }
     struct ctx *cx = &call->cx;
     CLEANUP(arena_reset) struct arena memory;
     arena_init(&memory, CTX_DEFAULT_LIMIT);

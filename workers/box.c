@@ -118,10 +118,11 @@ static void *keep(void *arg)
         if (!pid)
             continue;
         pthread_mutex_unlock(&b->lock);
-        int status = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        siginfo_t info;
+        while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
             ;
         pthread_mutex_lock(&b->lock);
+        waitpid(pid, NULL, 0); /* under the lock: b->pid never names somebody else's process */
         b->pid = 0;
         b->state = DOWN;
         pthread_cond_broadcast(&b->changed);
@@ -196,7 +197,7 @@ static void put_down(struct box *b)
 {
     pthread_mutex_lock(&b->lock);
     if (b->pid > 0)
-        kill(b->pid, SIGKILL); /* the keeper sets it to 0 under the lock, right after it reaps */
+        kill(b->pid, SIGKILL);
     while (b->state == STARTING || b->state == UP)
         pthread_cond_wait(&b->changed, &b->lock);
     if (b->control >= 0)

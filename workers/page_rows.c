@@ -113,7 +113,7 @@ enum code page_rows_fail(struct reading *r, int page, const char *error)
     if (!row.error)
         return task_hand_up(r->t->cx, cx);
     row.reason = row.error;
-    log_info(r->t->cx, "page %d failed: %s", page, error);
+    log_debug(r->t->cx, "page %d failed: %s", page, error);
     return add_row(r, &row);
 }
 

@@ -199,9 +199,8 @@ enum code read_ocr_events(struct reading *r, int run)
     struct ocr_run *it = &r->ocr.runs[run];
     enum code code = box_receive(&r->rows.cx, it->child, &got, &reply);
     if (code != CODE_OK) {
-        const char *why = ctx_printf(&r->rows.cx, "the reader %s", ctx_message(&r->rows.cx));
-        ctx_clear(&r->rows.cx);
-        return lose_run(r, run, why ? why : "the reader ran out of memory");
+        const char *why = reading_how_it_ended(r);
+        return lose_run(r, run, why);
     }
     if (!got)
         return CODE_OK;

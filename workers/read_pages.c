@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clk.h"
+#include "base/str.h"
 #include "workers/reading.h"
 
 enum { ROWS_LIMIT = 192 * 1024 * 1024 };
@@ -25,13 +26,23 @@ const char *reading_took_longer(struct reading *r, int64_t ms)
     return text ? text : "took too long";
 }
 
+const char *reading_how_it_ended(struct reading *r)
+{
+    struct ctx *cx = &r->rows.cx;
+    bool killed = str_starts(ctx_message(cx), "killed");
+    const char *text = ctx_printf(cx, "the reader %s%s", killed ? "was " : "", ctx_message(cx));
+    ctx_clear(cx);
+    return text ? text : "the reader ran out of memory";
+}
+
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code)
 {
     if (code == CODE_OK) {
         r->failed_spawns = 0;
         return false;
     }
-    if (code != CODE_UNAVAILABLE || ++r->failed_spawns >= READING_SPAWN_TRIES)
+    bool transient = code == CODE_UNAVAILABLE || code == CODE_RESOURCE_EXHAUSTED;
+    if (!transient || ++r->failed_spawns >= READING_SPAWN_TRIES)
         return false;
     log_warning(r->t->cx, "%s; trying again", ctx_message(cx));
     ctx_clear(cx);

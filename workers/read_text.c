@@ -285,9 +285,8 @@ enum code read_text_events(struct reading *r)
         Extract__V1__Reply *reply = NULL;
         enum code code = box_receive(&r->rows.cx, text->child, &got, &reply);
         if (code != CODE_OK) {
-            const char *why = ctx_printf(&r->rows.cx, "the reader %s", ctx_message(&r->rows.cx));
-            ctx_clear(&r->rows.cx);
-            return lose_child(r, why ? why : "the reader ran out of memory", false);
+            const char *why = reading_how_it_ended(r);
+            return lose_child(r, why, false);
         }
         if (!got)
             return CODE_OK;

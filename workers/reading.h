@@ -111,6 +111,9 @@ int page_rows_letters(const char *text);
  * pause. */
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code);
 
+/* After box_receive() failed: "the reader was killed by signal 11"; the failure is forgotten. */
+const char *reading_how_it_ended(struct reading *r);
+
 /* "took longer than 120 s", in rows.cx */
 const char *reading_took_longer(struct reading *r, int64_t ms);
 

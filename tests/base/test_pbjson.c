@@ -199,8 +199,8 @@ static void refuses_bad_json(void **state)
         {"{\"page_token\":\"\xff\"}", "not valid JSON"},
         {"{\"limit\":NaN}", "not valid JSON"},
         {"{\"limit\":99999999999999999999}", "not valid JSON"},
-        {"[]", "expected a JSON object"},
-        {"null", "expected a JSON object"},
+        {"[]", "expected an object"},
+        {"null", "expected an object"},
         {"{\"limits\":1}", "unknown field \"limits\""},
         {"{\"limit\":\"1\"}", "field \"limit\": expected an integer"},
         {"{\"limit\":1.0}", "field \"limit\": expected an integer"},
@@ -222,25 +222,26 @@ static void refuses_bad_json(void **state)
     }
 }
 
+static enum code read_nested(int depth)
+{
+    static char json[8192];
+    int n = snprintf(json, sizeof(json), "{\"metadata\":{\"x\":");
+    memset(json + n, '[', (size_t)depth);
+    memset(json + n + depth, ']', (size_t)depth);
+    size_t len = (size_t)(n + 2 * depth);
+    memcpy(json + len, "}}", 2);
+    ProtobufCMessage *m = NULL;
+    enum code code = pbjson_read(&cx, &localrag__v1__upload_metadata__descriptor, json, len + 2, &m);
+    ctx_clear(&cx);
+    return code;
+}
+
 static void refuses_deep_nesting(void **state)
 {
     (void)state;
-    static char json[4096];
-    const int depths[] = {10, 2000};
-    for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
-        int n = snprintf(json, sizeof(json), "{\"metadata\":{\"x\":");
-        memset(json + n, '[', (size_t)depths[i]);
-        memset(json + n + depths[i], ']', (size_t)depths[i]);
-        size_t len = (size_t)(n + 2 * depths[i]);
-        memcpy(json + len, "}}", 2);
-        ProtobufCMessage *m = NULL;
-        assert_int_equal(
-            pbjson_read(&cx, &localrag__v1__upload_metadata__descriptor, json, len + 2, &m),
-            i == 0 ? CODE_OK : CODE_INVALID_ARGUMENT);
-        ctx_clear(&cx);
-        if (i == 1)
-            break;
-    }
+    assert_int_equal(read_nested(10), CODE_OK);
+    assert_int_equal(read_nested(70), CODE_INVALID_ARGUMENT);
+    assert_int_equal(read_nested(3000), CODE_INVALID_ARGUMENT); /* the parser's own limit */
 }
 
 static void refuses_more_than_the_arena_holds(void **state)
