@@ -70,6 +70,10 @@ void *arena_alloc(struct arena *a, size_t size)
     if (!b || b->size - b->used < size) {
         size_t want = b ? MIN(b->size * 2, (size_t)LARGEST_BLOCK) : (size_t)FIRST_BLOCK;
         bool own = size > want / 2;
+        if (!own && a->limit && want > a->limit - MIN(a->total, a->limit)) {
+            want = a->limit - MIN(a->total, a->limit); /* the last block is what is left */
+            own = want < size;
+        }
         struct arena_block *fresh = block_new(a, own ? size : want);
         if (!fresh)
             return NULL;

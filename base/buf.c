@@ -34,7 +34,7 @@ char *buf_room(struct buf *b, size_t n)
     size_t need = b->len + n + 1;
     if (need > b->cap) {
         size_t cap = MAX(b->cap * 2, (size_t)256);
-        cap = MAX(cap, need);
+        cap = MAX(MIN(cap, most + 1), need);
         char *data = realloc(b->data, cap);
         if (!data)
             goto fail;

@@ -60,7 +60,10 @@ void clk_print_rfc3339(int64_t seconds, int32_t nanos, char out[32])
         snprintf(out, 32, "1970-01-01T00:00:00Z");
         return;
     }
-    size_t n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+    /* Not strftime: its %Y does not pad. */
+    size_t n = (size_t)snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d", (tm.tm_year + 1900) % 10000,
+                                (tm.tm_mon + 1) % 100, tm.tm_mday % 100, tm.tm_hour % 100,
+                                tm.tm_min % 100, tm.tm_sec % 100);
     int micros = nanos / 1000;
     if (micros > 0 && micros < 1000000)
         snprintf(out + n, 32 - n, ".%06dZ", micros);
@@ -90,6 +93,13 @@ static bool skip(const char **s, const char *any)
     return true;
 }
 
+static int days_of_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
 bool clk_parse_rfc3339(const char *s, int64_t *ret_seconds, int32_t *ret_nanos)
 {
     struct tm tm = {0};
@@ -99,8 +109,9 @@ bool clk_parse_rfc3339(const char *s, int64_t *ret_seconds, int32_t *ret_nanos)
         !digits(&s, 2, &tm.tm_hour) || !skip(&s, ":") || !digits(&s, 2, &tm.tm_min) ||
         !skip(&s, ":") || !digits(&s, 2, &tm.tm_sec))
         return false;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || tm.tm_sec > 60)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > days_of_month(tm.tm_year, tm.tm_mon) || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60)
         return false;
     if (skip(&s, ".")) {
         int32_t unit = 100000000;
@@ -112,7 +123,8 @@ bool clk_parse_rfc3339(const char *s, int64_t *ret_seconds, int32_t *ret_nanos)
     int64_t offset = 0;
     if (!skip(&s, "Zz")) {
         int sign = *s == '-' ? -1 : 1, hours, minutes;
-        if (!skip(&s, "+-") || !digits(&s, 2, &hours) || !skip(&s, ":") || !digits(&s, 2, &minutes))
+        if (!skip(&s, "+-") || !digits(&s, 2, &hours) || !skip(&s, ":") ||
+            !digits(&s, 2, &minutes) || hours > 23 || minutes > 59)
             return false;
         offset = sign * (hours * 3600 + minutes * 60);
     }

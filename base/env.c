@@ -51,7 +51,7 @@ static char *unquote(char *value)
         }
     }
     for (char *p = value; *p; p++)
-        if (*p == '#' && (p == value || isspace((unsigned char)p[-1]))) {
+        if (*p == '#' && isspace((unsigned char)p[-1])) { /* p[-1]: at least the '=' was there */
             *p = '\0';
             break;
         }
@@ -83,10 +83,13 @@ static enum code read_dotenv(struct ctx *cx, const char *path, const struct env_
                    ? CODE_OK
                    : ctx_fail(cx, CODE_INVALID_ARGUMENT, "could not read %s: %s", path, strerror(errno));
     char *text = ctx_alloc(cx, DOTENV_LIMIT + 1);
-    size_t len = text ? fread(text, 1, DOTENV_LIMIT, f) : 0;
+    size_t len = text ? fread(text, 1, DOTENV_LIMIT + 1, f) : 0;
+    int failed = ferror(f) ? errno : len > DOTENV_LIMIT ? EFBIG : 0;
     fclose(f);
     if (!text)
         return cx->failure.code;
+    if (failed)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "could not read %s: %s", path, strerror(failed));
     text[len] = '\0';
     char *save;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -113,7 +116,7 @@ static const struct unit time_units[] = {
 static bool parse_unit(const char *text, const struct unit *units, size_t n, int64_t *ret)
 {
     char *end;
-    if (!isdigit((unsigned char)*text))
+    if (!isdigit((unsigned char)*text) || strpbrk(text, "xX")) /* strtod reads hexadecimal */
         return false;
     double v = strtod(text, &end);
     while (*end == ' ')
@@ -267,16 +270,47 @@ enum env_source env_source_of(const struct env_values *values, size_t i)
     return values->values[i].source;
 }
 
-/* scheme://user:password@host: the password is masked. */
+/* password=... of a libpq keyword string (quoted or not) or of a URL's query. */
+static void print_keywords(const char *text, FILE *out)
+{
+    static const char key[] = "password";
+    const char *p;
+    while ((p = strcasestr(text, key))) {
+        p += sizeof(key) - 1;
+        const char *value = p + strspn(p, " \t");
+        if (*value != '=') {
+            fprintf(out, "%.*s", (int)(p - text), text);
+            text = p;
+            continue;
+        }
+        value += 1 + strspn(value + 1, " \t");
+        fprintf(out, "%.*s***", (int)(value - text), text);
+        char quote = *value == '\'' ? '\'' : '\0';
+        for (text = value + (quote != 0); *text; text++) {
+            if (*text == '\\' && text[1])
+                text++;
+            else if (quote ? *text == quote : *text == ' ' || *text == '\t' || *text == '&')
+                break;
+        }
+        text += quote && *text;
+    }
+    fputs(text, out);
+}
+
+/* scheme://user:password@host and password=...: the password is masked. A Redis URL may have a
+ * password and no user. */
 static void print_masked(const char *text, FILE *out)
 {
     const char *scheme = strstr(text, "://");
     const char *at = scheme ? strrchr(scheme, '@') : NULL;
-    const char *colon = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
-    if (colon)
-        fprintf(out, "%.*s:***%s", (int)(colon - text), text, at);
-    else
-        fputs(text, out);
+    const char *secret = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
+    if (!secret && at && (str_starts(text, "redis") || str_starts(text, "unix")))
+        secret = scheme + 2;
+    if (secret) {
+        fprintf(out, "%.*s***", (int)(secret + 1 - text), text);
+        text = at;
+    }
+    print_keywords(text, out);
 }
 
 void env_print(const struct env_values *all, FILE *out)

@@ -44,9 +44,11 @@ bool log_open(const char *program, enum log_level level, enum log_format format,
         fd = open_path(path);
         if (fd < 0)
             return false;
-        snprintf(logger.path, sizeof(logger.path), "%s", path);
     }
     pthread_mutex_lock(&logger.lock);
+    snprintf(logger.path, sizeof(logger.path), "%s", fd == STDERR_FILENO ? "" : path);
+    if (logger.fd != STDERR_FILENO)
+        close(logger.fd);
     logger.program = program;
     logger.level = level;
     logger.format = format;
@@ -96,20 +98,38 @@ static void line_json(struct buf *b, const struct ctx *cx, enum log_level level,
     buf_str(b, "}\n");
 }
 
+/* Controls (C1 too) and bytes that are not UTF-8 as \xNN. */
+static void escaped(struct buf *b, const char *text)
+{
+    size_t n = strlen(text);
+    while (n) {
+        const unsigned char *p = (const unsigned char *)text;
+        size_t k = str_utf8_prefix(text, MIN(n, (size_t)4)); /* at least one character, if valid */
+        if (!k || *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0)) {
+            buf_printf(b, "\\x%02x", *p);
+            k = 1;
+        } else {
+            k = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+            buf_add(b, text, k);
+        }
+        text += k;
+        n -= k;
+    }
+}
+
 static void line_text(struct buf *b, const struct ctx *cx, enum log_level level, const char *time,
                       const char *message)
 {
     buf_printf(b, "%s %-7s %s: ", time, level_names[level], logger.program);
-    for (const unsigned char *p = (const unsigned char *)message; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f)
-            buf_printf(b, "\\x%02x", *p);
-        else
-            buf_char(b, (char)*p);
+    escaped(b, message);
+    if (cx && cx->job_id) {
+        buf_str(b, " job=");
+        escaped(b, cx->job_id);
     }
-    if (cx && cx->job_id)
-        buf_printf(b, " job=%s", cx->job_id);
-    if (cx && cx->request_id)
-        buf_printf(b, " request=%s", cx->request_id);
+    if (cx && cx->request_id) {
+        buf_str(b, " request=");
+        escaped(b, cx->request_id);
+    }
     buf_char(b, '\n');
 }
 

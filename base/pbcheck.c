@@ -61,15 +61,16 @@ static ProtobufCWireType wire_type_of(ProtobufCType type)
 static bool wire_type_fits(const ProtobufCFieldDescriptor *f, unsigned wire)
 {
     ProtobufCWireType own = wire_type_of(f->type);
-    return wire == (unsigned)own || (f->label == PROTOBUF_C_LABEL_REPEATED &&
-                                     wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    return wire == (unsigned)own ||
+           (f->label == PROTOBUF_C_LABEL_REPEATED && wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
 }
 
 static enum code check_text(struct walk *w, const ProtobufCFieldDescriptor *f, size_t len)
 {
     const char *text = (const char *)w->at;
     if (memchr(text, 0, len))
-        return ctx_fail(w->cx, CODE_INVALID_ARGUMENT, "field \"%s\" holds a NUL character", f->name);
+        return ctx_fail(w->cx, CODE_INVALID_ARGUMENT, "field \"%s\" holds a NUL character",
+                        f->name);
     if (str_utf8_prefix(text, len) != len)
         return ctx_fail(w->cx, CODE_INVALID_ARGUMENT, "field \"%s\" is not valid UTF-8", f->name);
     return CODE_OK;

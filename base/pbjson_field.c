@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* pbjson_field.c - one field of a message from text (pbjson_set_field in pbjson.h).
  *
- * The REST gateway calls it for every path and query parameter, the reader for keys of maps. Texts must
- * be valid UTF-8 without NUL, numbers are decimal, booleans true/false/1/0, enums their short or full
- * name. A repeated field grows by one value a call. Messages other than Timestamp and bytes cannot be
- * set this way. */
+ * The REST gateway calls it for every path and query parameter, the reader for keys of maps. Texts
+ * must be valid UTF-8 without NUL, numbers are decimal, booleans true/false/1/0, enums their short
+ * or full name. A repeated field grows by one value a call. Messages other than Timestamp and bytes
+ * cannot be set this way. */
 #include <string.h>
 #include <strings.h>
 
@@ -75,7 +75,8 @@ static enum code set_bool(struct ctx *cx, const ProtobufCFieldDescriptor *f, con
     return CODE_OK;
 }
 
-static enum code set_double(struct ctx *cx, const ProtobufCFieldDescriptor *f, const char *value, void *p)
+static enum code set_double(struct ctx *cx, const ProtobufCFieldDescriptor *f, const char *value,
+                            void *p)
 {
     double d;
     if (!str_parse_double(value, &d))
@@ -87,7 +88,8 @@ static enum code set_double(struct ctx *cx, const ProtobufCFieldDescriptor *f, c
     return CODE_OK;
 }
 
-static enum code set_text(struct ctx *cx, const ProtobufCFieldDescriptor *f, const char *value, char **p)
+static enum code set_text(struct ctx *cx, const ProtobufCFieldDescriptor *f, const char *value,
+                          char **p)
 {
     size_t n = strlen(value);
     if (str_utf8_prefix(value, n) != n)
@@ -114,7 +116,8 @@ static enum code set_message(struct ctx *cx, const ProtobufCFieldDescriptor *f, 
     return CODE_OK;
 }
 
-static enum code set_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, void *p, const char *value)
+static enum code set_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, void *p,
+                           const char *value)
 {
     int64_t v = 0;
     switch (f->type) {
@@ -150,11 +153,13 @@ static enum code set_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, vo
     case PROTOBUF_C_TYPE_BYTES:
         break;
     }
-    return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\" cannot be given as a parameter", f->name);
+    return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\" cannot be given as a parameter",
+                    f->name);
 }
 
 /* Copies the array each time: it may have come from anywhere, and callers bound the number. */
-static enum code append(struct ctx *cx, const ProtobufCFieldDescriptor *f, char *base, const char *value)
+static enum code append(struct ctx *cx, const ProtobufCFieldDescriptor *f, char *base,
+                        const char *value)
 {
     char **array = (char **)(void *)(base + f->offset);
     size_t *n = (size_t *)(void *)(base + f->quantifier_offset);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* pbjson_read.c - JSON from outside as a protobuf message (pbjson.h).
  *
- * Called for bodies of REST requests and for metadata; everything is hostile until it is read. jansson
- * parses (it refuses bad UTF-8, duplicate keys, \u0000, lone surrogates, overflow and text behind the
- * end); the tree is then walked along the descriptor. Strict: a number in quotes is no number, 1.0 is
- * no integer, unknown keys are errors. The tree is gone when the call returns; the message is in the
- * arena. Callers bound the length, which bounds the tree. Setting single fields from text, as for
- * query parameters, is pbjson_field.c. */
+ * Called for bodies of REST requests and for metadata; everything is hostile until it is read.
+ * jansson parses (it refuses bad UTF-8, duplicate keys, \u0000, lone surrogates, overflow and text
+ * behind the end); the tree is then walked along the descriptor. Strict: a number in quotes is no
+ * number, 1.0 is no integer, unknown keys are errors. The tree is gone when the call returns; the
+ * message is in the arena. Callers bound the length, which bounds the tree. Setting single fields
+ * from text, as for query parameters, is pbjson_field.c. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,8 @@
 #include "google/protobuf/struct.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 
-static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j, const char *name,
-                              int depth);
+static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j,
+                              const char *name, int depth);
 
 static void drop_tree(json_t **j)
 {
@@ -101,8 +101,8 @@ static enum code read_base64(struct ctx *cx, const json_t *j, const char *name,
     return CODE_OK;
 }
 
-static enum code read_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, void *p, const json_t *j,
-                            int depth)
+static enum code read_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, void *p,
+                            const json_t *j, int depth)
 {
     int64_t v = 0;
     switch (f->type) {
@@ -245,7 +245,8 @@ static enum code read_any_value(struct ctx *cx, Google__Protobuf__Value *v, cons
         return read_text(cx, j, name, &v->string_value);
     case JSON_OBJECT:
         v->kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE;
-        return read_member(cx, &google__protobuf__struct__descriptor, j, name, depth, &v->struct_value);
+        return read_member(cx, &google__protobuf__struct__descriptor, j, name, depth,
+                           &v->struct_value);
     case JSON_ARRAY:
         v->kind_case = GOOGLE__PROTOBUF__VALUE__KIND_LIST_VALUE;
         return read_member(cx, &google__protobuf__list_value__descriptor, j, name, depth,
@@ -259,8 +260,8 @@ static enum code read_any_value(struct ctx *cx, Google__Protobuf__Value *v, cons
 
 /* ---- messages ---- */
 
-static enum code read_map(struct ctx *cx, const ProtobufCFieldDescriptor *f, const json_t *j, int depth,
-                          ProtobufCMessage **items, size_t *ret_n)
+static enum code read_map(struct ctx *cx, const ProtobufCFieldDescriptor *f, const json_t *j,
+                          int depth, ProtobufCMessage **items, size_t *ret_n)
 {
     const char *key;
     json_t *v;
@@ -336,7 +337,8 @@ static enum code read_choice(struct ctx *cx, ProtobufCMessage *m, const json_t *
         json_object_foreach ((json_t *)j, key, v)
             fits = fits && protobuf_c_message_descriptor_get_field_by_name(f->descriptor, key);
         if (fits && chosen)
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": can be read in two ways", name);
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": can be read in two ways",
+                            name);
         if (fits)
             chosen = f;
     }
@@ -347,8 +349,8 @@ static enum code read_choice(struct ctx *cx, ProtobufCMessage *m, const json_t *
     return CODE_OK;
 }
 
-static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j, const char *name,
-                              int depth)
+static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j,
+                              const char *name, int depth)
 {
     if (depth <= 0)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": nested deeper than %d",
@@ -373,8 +375,8 @@ static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t 
     return CODE_OK;
 }
 
-enum code pbjson_read(struct ctx *cx, const ProtobufCMessageDescriptor *d, const char *json, size_t len,
-                      ProtobufCMessage **ret_message)
+enum code pbjson_read(struct ctx *cx, const ProtobufCMessageDescriptor *d, const char *json,
+                      size_t len, ProtobufCMessage **ret_message)
 {
     json_error_t error;
     CLEANUP(drop_tree)

@@ -2,8 +2,8 @@
 /* pbjson_type.c - what reader and writer both ask of a descriptor (pbjson_type.h).
  *
  * protobuf-c's descriptors carry neither the map flag nor options, so maps are recognised by what
- * protoc generates for them (a message "...Entry" with exactly key = 1 and value = 2); no message of
- * our own may be called so. Well-known types are recognised by their full names. */
+ * protoc generates for them (a message "...Entry" with exactly key = 1 and value = 2); no message
+ * of our own may be called so. Well-known types are recognised by their full names. */
 #include "base/pbjson_type.h"
 
 #include <ctype.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* pbjson_write.c - a protobuf message as JSON (pbjson.h).
  *
- * Called for every REST answer, for `--json` of the command line, and wherever a message is stored as
- * JSON. It goes straight into the buffer, without a tree in between, and cannot fail: the buffer
+ * Called for every REST answer, for `--json` of the command line, and wherever a message is stored
+ * as JSON. It goes straight into the buffer, without a tree in between, and cannot fail: the buffer
  * remembers when it is full. Every field is written, so that clients find the same keys always.
  * Numbers come out as the shortest text that reads back as the same number. NaN and infinities,
  * which JSON does not have, are null. Invalid UTF-8 becomes U+FFFD. Unknown wire fields are not
@@ -63,8 +63,7 @@ static void write_base64(struct buf *b, const ProtobufCBinaryData *bytes)
 
 static void write_enum(struct buf *b, const ProtobufCEnumDescriptor *e, int value)
 {
-    const ProtobufCEnumValue *known =
-        value ? protobuf_c_enum_descriptor_get_value(e, value) : NULL;
+    const ProtobufCEnumValue *known = value ? protobuf_c_enum_descriptor_get_value(e, value) : NULL;
     if (known) {
         buf_char(b, '"');
         for (const char *s = pbjson_enum_short(e, known->name); *s; s++)
@@ -210,7 +209,8 @@ static void write_entry(struct buf *b, const ProtobufCMessage *entry, int depth)
     write_value(b, value, (const char *)entry + value->offset, depth);
 }
 
-static void write_repeated(struct buf *b, const ProtobufCFieldDescriptor *f, const char *base, int depth)
+static void write_repeated(struct buf *b, const ProtobufCFieldDescriptor *f, const char *base,
+                           int depth)
 {
     size_t n = *(const size_t *)(const void *)(base + f->quantifier_offset);
     size_t size = pbjson_size(f->type);

@@ -53,7 +53,6 @@ static const struct signature table[] = {
     SIG("ID3", 0, NULL, "a sound (MP3)"),
     SIG("fLaC", 0, NULL, "a sound (FLAC)"),
     SIG("SQLite format 3", 0, NULL, "a SQLite database"),
-    SIG("{\\rtf", 0, NULL, "a rich text document"),
 };
 
 static bool has(const unsigned char *data, size_t len, const struct signature *s)
@@ -61,9 +60,11 @@ static bool has(const unsigned char *data, size_t len, const struct signature *s
     return len >= s->offset + s->len && memcmp(data + s->offset, s->bytes, s->len) == 0;
 }
 
-static bool is_pdf(const unsigned char *data, size_t len)
+/* In what is all text it must begin a line: a text may mention it. */
+static bool is_pdf(const unsigned char *data, size_t len, bool text)
 {
-    return memmem(data, MIN(len, (size_t)1024), "%PDF-", 5) != NULL;
+    const unsigned char *p = memmem(data, MIN(len, (size_t)1024), "%PDF-", 5);
+    return p && (!text || p == data || p[-1] < 0x20 || p[-1] >= 0x7f);
 }
 
 static bool has_bom(const unsigned char *data, size_t len)
@@ -98,30 +99,35 @@ static const char *markup(const unsigned char *data, size_t len)
     size_t n = MIN(len, sizeof(head) - 1), start = 0;
     memcpy(head, data, n);
     head[n] = '\0';
-    while (start < n && strchr(" \t\r\n\xef\xbb\xbf", head[start]))
+    while (start < n && head[start] && strchr(" \t\r\n\xef\xbb\xbf", head[start]))
         start++;
     if (strncasecmp(head + start, "<!doctype html", 14) == 0 || strncasecmp(head + start, "<html", 5) == 0)
         return "an HTML page";
     if (strncasecmp(head + start, "<?xml", 5) == 0)
         return "an XML document";
+    if (strncmp(head + start, "{\\rtf", 5) == 0)
+        return "a rich text document";
     return NULL;
 }
 
 const char *sniff_type(const unsigned char *data, size_t len, bool whole, const char **ret_what)
 {
+    whole = whole && len <= (size_t)SNIFF_BYTES;
     len = MIN(len, (size_t)SNIFF_BYTES);
-    *ret_what = "binary data of an unknown type";
-    if (is_pdf(data, len)) {
-        *ret_what = "PDF document";
-        return "application/pdf";
-    }
+    bool text = is_text(data, len, whole);
     for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
-        if (has(data, len, &table[i])) {
+        /* A text may well begin with "MZ" or "RIFF"; what those stand for is never all text. */
+        if (has(data, len, &table[i]) && (table[i].type || !text)) {
             *ret_what = table[i].what;
             return table[i].type;
         }
     }
-    if (!is_text(data, len, whole))
+    if (is_pdf(data, len, text)) { /* behind the table: a ZIP may hold one */
+        *ret_what = "PDF document";
+        return "application/pdf";
+    }
+    *ret_what = "binary data of an unknown type";
+    if (!text)
         return NULL;
     const char *kind = markup(data, len);
     *ret_what = kind ? kind : "plain text";

@@ -181,6 +181,22 @@ static void shorten(char *name, size_t len)
     memmove(name + keep, name + len - ext, ext + 1);
 }
 
+/* Characters that are shown as nothing but change how the rest is shown: C1 controls, line and
+ * paragraph separators, and what turns the direction of writing (invoice_fdp.exe). Their length. */
+static size_t invisible(const char *s)
+{
+    static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8", "\xe2\x80\xa9",
+                                        "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad",
+                                        "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8",
+                                        "\xe2\x81\xa9"};
+    if (s[0] == '\xc2' && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0)
+        return 2;
+    for (unsigned i = 0; i < ARRAY_LEN(marks); i++)
+        if (str_starts(s, marks[i]))
+            return 3;
+    return 0;
+}
+
 char *str_safe_name(struct arena *a, const char *name, size_t n)
 {
     size_t start = 0;
@@ -196,7 +212,10 @@ char *str_safe_name(struct arena *a, const char *name, size_t n)
         return NULL;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)safe[i];
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+        size_t k = c < 0x80 ? 0 : invisible(safe + i);
+        if (k)
+            memset(safe + i, '_', k);
+        else if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
             safe[i] = '_';
     }
     if (len > NAME_MAX_BYTES)

@@ -196,7 +196,8 @@ static enum code check_value(struct ctx *cx, const struct arg_option *option, co
     case ARG_COUNT:
         if (!str_parse_int(text, 1, 1000000, &count))
             return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                            "\"%s\" for --%s is not a number from 1 to 1000000", text, option->name);
+                            "\"%s\" for --%s is not a number from 1 to 1000000", text,
+                            option->name);
         break;
     case ARG_SECONDS:
         if (!str_parse_double(text, &seconds) || seconds <= 0 || seconds > MAX_SECONDS)
@@ -218,8 +219,7 @@ static enum code check_value(struct ctx *cx, const struct arg_option *option, co
 }
 
 /* Reads the option at argv[*i], moving *i over its value. */
-static enum code read_option(struct ctx *cx, int argc, char *const *argv, int *i,
-                             struct args *args)
+static enum code read_option(struct ctx *cx, int argc, char *const *argv, int *i, struct args *args)
 {
     const char *arg = argv[*i];
     const struct arg_option *option = find_option(args->cmd, arg);

@@ -21,8 +21,8 @@ struct args {
 
 /* argv without the program's name; memory is cx's. INVALID_ARGUMENT is a usage error whose message
  * quotes the offender and suggests the nearest known word. With --help or --version among the
- * options, missing commands and operands are no error. On failure only cmd and group of *ret_args may
- * have been set, to say whose help would help. */
+ * options, missing commands and operands are no error. On failure only cmd and group of *ret_args
+ * may have been set, to say whose help would help. */
 enum code args_parse(struct ctx *cx, int argc, char *const *argv, struct args *ret_args) MUST_CHECK;
 
 /* The option's last value; NULL when it was not given. */

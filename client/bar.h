@@ -10,7 +10,8 @@
 void bar_draw(struct buf *b, const char *name, double percent, const char *message, size_t columns,
               bool unicode);
 
-/* "report.pdf: Processing page 13 of 20 (65.0 %)" and a line feed. A negative percent is left out. */
+/* "report.pdf: Processing page 13 of 20 (65.0 %)" and a line feed. A negative percent is left out.
+ */
 void bar_line(struct buf *b, const char *name, double percent, const char *message);
 
 #endif

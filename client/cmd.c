@@ -11,18 +11,9 @@
 #include "base/str.h"
 
 const struct cmd *const cmd_all[] = {
-    &cmd_completion,
-    &cmd_documents_chunks,
-    &cmd_documents_pages,
-    &cmd_documents_show,
-    &cmd_documents_text,
-    &cmd_health,
-    &cmd_jobs_cancel,
-    &cmd_jobs_list,
-    &cmd_jobs_result,
-    &cmd_jobs_status,
-    &cmd_jobs_watch,
-    &cmd_upload,
+    &cmd_completion,     &cmd_documents_chunks, &cmd_documents_pages, &cmd_documents_show,
+    &cmd_documents_text, &cmd_health,           &cmd_jobs_cancel,     &cmd_jobs_list,
+    &cmd_jobs_result,    &cmd_jobs_status,      &cmd_jobs_watch,      &cmd_upload,
     &cmd_workers_status,
 };
 const size_t cmd_all_count = ARRAY_LEN(cmd_all);

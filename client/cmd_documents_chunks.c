@@ -13,7 +13,10 @@
 enum { EXCERPT_POINTS = 100 };
 
 static const struct table_column columns[] = {
-    {"CHUNK", true}, {"PAGES", false}, {"TOKENS", true}, {"CONTENT", false},
+    {"CHUNK", true},
+    {"PAGES", false},
+    {"TOKENS", true},
+    {"CONTENT", false},
 };
 
 struct view {
@@ -69,8 +72,7 @@ static enum code each(struct ctx *cx, void *user, const Localrag__V1__ListChunks
 static int run(struct app *app)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT(0);
-    struct view view = {.app = app,
-                        .table = {.columns = columns, .n_columns = ARRAY_LEN(columns)}};
+    struct view view = {.app = app, .table = {.columns = columns, .n_columns = ARRAY_LEN(columns)}};
     const char *id = app->args->operands[0];
     if (chunks_walk(app, id, each, &view) != CODE_OK)
         return app_fail(app, app->cx, "could not list the chunks of document \"%s\"", id);

@@ -10,8 +10,8 @@
 #include "client/text.h"
 
 static const struct table_column columns[] = {
-    {"PAGE", true}, {"LABEL", false}, {"ENGINE", false}, {"CONFIDENCE", true},
-    {"CHARS", true}, {"MS", true}, {"REASON", false},
+    {"PAGE", true},  {"LABEL", false}, {"ENGINE", false}, {"CONFIDENCE", true},
+    {"CHARS", true}, {"MS", true},     {"REASON", false},
 };
 
 struct view {
@@ -30,13 +30,9 @@ static enum code add_row(struct view *v, const Localrag__V1__Page *page)
     snprintf(ms, sizeof(ms), "%d", page->ms);
     snprintf(confidence, sizeof(confidence), "%.2f", sure ? page->confidence : 0);
     text_enum(&localrag__v1__page_engine__descriptor, page->engine, engine);
-    const char *cells[] = {number,
-                           label ? page->label : NULL,
-                           engine,
-                           sure ? confidence : NULL,
-                           chars,
-                           ms,
-                           error ? page->error : page->reason};
+    const char *cells[] = {
+        number, label ? page->label : NULL,        engine, sure ? confidence : NULL, chars,
+        ms,     error ? page->error : page->reason};
     return table_row(v->app->cx, &v->table, cells);
 }
 
@@ -55,8 +51,7 @@ static enum code each(struct ctx *cx, void *user, const Localrag__V1__ListPagesR
 static int run(struct app *app)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT(0);
-    struct view view = {.app = app,
-                        .table = {.columns = columns, .n_columns = ARRAY_LEN(columns)}};
+    struct view view = {.app = app, .table = {.columns = columns, .n_columns = ARRAY_LEN(columns)}};
     const char *id = app->args->operands[0];
     if (pages_walk(app, id, false, each, &view) != CODE_OK)
         return app_fail(app, app->cx, "could not list the pages of document \"%s\"", id);

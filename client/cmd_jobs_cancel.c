@@ -14,8 +14,8 @@ static int cancel(const struct app *app, struct ctx *cx, const char *job_id)
     Localrag__V1__CancelJobRequest request = LOCALRAG__V1__CANCEL_JOB_REQUEST__INIT;
     ProtobufCMessage *m = NULL;
     request.job_id = (char *)job_id;
-    if (conn_call(cx, app->conn, &localrag__v1__job_service__descriptor, "CancelJob",
-                  &request.base, &m) != CODE_OK)
+    if (conn_call(cx, app->conn, &localrag__v1__job_service__descriptor, "CancelJob", &request.base,
+                  &m) != CODE_OK)
         return app_fail(app, cx, "could not cancel job \"%s\"", job_id);
     if (app->json) {
         app_json(m);

@@ -37,11 +37,11 @@ static enum code list(struct app *app, struct table *t, int64_t limit, int64_t *
     Localrag__V1__ListJobsRequest request = LOCALRAG__V1__LIST_JOBS_REQUEST__INIT;
     const char *status = args_get(app->args, "status"), *type = args_get(app->args, "type");
     if (status)
-        request.status = (Localrag__V1__JobStatus)text_enum_value(
-            &localrag__v1__job_status__descriptor, status);
+        request.status =
+            (Localrag__V1__JobStatus)text_enum_value(&localrag__v1__job_status__descriptor, status);
     if (type)
-        request.task_type = (Localrag__V1__TaskType)text_enum_value(
-            &localrag__v1__task_type__descriptor, type);
+        request.task_type =
+            (Localrag__V1__TaskType)text_enum_value(&localrag__v1__task_type__descriptor, type);
     for (int64_t left = limit; left > 0;) {
         ProtobufCMessage *m = NULL;
         request.limit = (int32_t)MIN(left, PAGE_MOST);
@@ -87,8 +87,8 @@ static const struct arg_option options[] = {
     {"limit", 0, ARG_COUNT, "N", NULL, "at most N jobs (default 50)"},
     {"status", 0, ARG_CHOICE, NULL, "pending|processing|completed|failed|cancelled|retrying",
      "only jobs in this state"},
-    {"type", 0, ARG_CHOICE, NULL,
-     "single_document|directory_batch|document_reprocess|maintenance", "only jobs of this type"},
+    {"type", 0, ARG_CHOICE, NULL, "single_document|directory_batch|document_reprocess|maintenance",
+     "only jobs of this type"},
 };
 
 const struct cmd cmd_jobs_list = {

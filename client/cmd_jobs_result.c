@@ -19,8 +19,7 @@ static int run(struct app *app)
         app_json(m);
         return 0;
     }
-    const Localrag__V1__GetJobResultResponse *reply =
-        (const Localrag__V1__GetJobResultResponse *)m;
+    const Localrag__V1__GetJobResultResponse *reply = (const Localrag__V1__GetJobResultResponse *)m;
     summary_result(&b, reply->result, app->quiet ? NULL : app->program);
     return app_write(&b) ? 0 : EXIT_OTHER;
 }

@@ -74,8 +74,10 @@ static int run(struct app *app)
 {
     CLEANUP(screen_closep) struct screen *screen = screen_open(app, 1);
     struct view view = {.app = app, .screen = screen, .job_id = app->args->operands[0]};
-    struct watch watch = {
-        .job_id = view.job_id, .on_event = on_event, .on_away = on_away, .user = &view};
+    struct watch watch = {.job_id = view.job_id,
+                          .on_event = on_event,
+                          .on_away = on_away,
+                          .user = &view};
     Localrag__V1__Job *job = NULL;
     if (!screen)
         return app_fail(app, app->cx, "out of memory");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* cmd_upload.c - localrag upload FILE...
  *
- * Reads the options that all files share, lets uploads.c do the work and then says for each file, in
- * the order of the command line, what became of it. With --json that is one line a file: what the
- * server answered to the upload (--no-wait), the result of a completed job, or the job itself.
+ * Reads the options that all files share, lets uploads.c do the work and then says for each file,
+ * in the order of the command line, what became of it. With --json that is one line a file: what
+ * the server answered to the upload (--no-wait), the result of a completed job, or the job itself.
  *
  * The exit status is that of the first file that failed. After a Ctrl-C the jobs go on; how to
  * follow them again is said for each. */
@@ -74,14 +74,13 @@ static enum code read_options(struct app *app, struct upload_options *options)
     const char *password_file = args_get(app->args, "password-file");
     const char *languages = args_get(app->args, "languages");
     ProtobufCMessage *m = NULL;
-    if (metadata &&
-        pbjson_read(cx, &google__protobuf__struct__descriptor, metadata, strlen(metadata), &m) !=
-            CODE_OK)
+    if (metadata && pbjson_read(cx, &google__protobuf__struct__descriptor, metadata,
+                                strlen(metadata), &m) != CODE_OK)
         return ctx_prefix(cx, "--metadata is not a JSON object");
     options->metadata = (Google__Protobuf__Struct *)m;
     if (priority)
-        options->priority = (Localrag__V1__Priority)text_enum_value(
-            &localrag__v1__priority__descriptor, priority);
+        options->priority =
+            (Localrag__V1__Priority)text_enum_value(&localrag__v1__priority__descriptor, priority);
     if (password_file)
         TRY(read_password(cx, password_file, &options->password));
     if (languages)

@@ -13,8 +13,8 @@ static int run(struct app *app)
     CLEANUP(buf_done) struct buf b = BUF_INIT(0);
     Localrag__V1__GetWorkerHealthRequest request = LOCALRAG__V1__GET_WORKER_HEALTH_REQUEST__INIT;
     ProtobufCMessage *m = NULL;
-    if (conn_call(app->cx, app->conn, &localrag__v1__worker_service__descriptor,
-                  "GetWorkerHealth", &request.base, &m) != CODE_OK)
+    if (conn_call(app->cx, app->conn, &localrag__v1__worker_service__descriptor, "GetWorkerHealth",
+                  &request.base, &m) != CODE_OK)
         return app_fail(app, app->cx, "could not get the status of the workers");
     if (app->json) {
         app_json(m);

@@ -79,7 +79,8 @@ static void command_cases(struct buf *b)
     buf_str(b, " $globals\" ;;\n");
 }
 
-/* Sets lr_words, lr_files and lr_none for the word `cur` after `prev`, given all words so far in `typed`. */
+/* Sets lr_words, lr_files and lr_none for the word `cur` after `prev`, given all words so far in
+ * `typed`. */
 static void shared_function(struct buf *b)
 {
     buf_str(b, "_localrag_words() {\n"
@@ -118,7 +119,8 @@ static void shared_function(struct buf *b)
 
 static void write_bash(struct buf *b)
 {
-    buf_str(b, "# bash completion for localrag: source this, or put it where bash-completion looks\n");
+    buf_str(b,
+            "# bash completion for localrag: source this, or put it where bash-completion looks\n");
     shared_function(b);
     buf_str(b, "_localrag() {\n"
                "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
@@ -149,7 +151,8 @@ static void write_zsh(struct buf *b)
                "    compadd -- ${=lr_words}\n"
                "  fi\n"
                "}\n"
-               "if [ \"$funcstack[1]\" = _localrag ]; then _localrag; else compdef _localrag localrag; fi\n");
+               "if [ \"$funcstack[1]\" = _localrag ]; then _localrag; else compdef _localrag "
+               "localrag; fi\n");
 }
 
 /* ---- fish ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* conn.c - the only file of the client that knows gRPC (conn.h).
+/* conn.c - calls over gRPC (conn.h); beside conn_channel.c the only file that knows it.
  *
  * Every call has a completion queue of its own that one thread plucks: a call is then straight-line
  * code, and calls of several threads never meet. All batches but one are waited for where they are
@@ -13,28 +13,20 @@
  * proxy's: UNAVAILABLE then means that the server cannot be reached. No retries here. */
 #include "client/conn.h"
 
-#include <errno.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
-#include <grpc/grpc_security.h>
-#include <grpc/support/alloc.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clk.h"
 #include "base/pbcheck.h"
-#include "base/str.h"
+#include "client/conn_channel.h"
 #include "client/interrupt.h"
 
 enum {
     DEFAULT_TIMEOUT_MS = 30 * 1000,
     WAIT_SLICE_MS = 100,
-    MAX_CA_BYTES = 1 << 20,
-    MAX_ANSWER_BYTES = 64 << 20,
-    KEEPALIVE_MS = 30 * 1000,
-    KEEPALIVE_TIMEOUT_MS = 10 * 1000,
     EXIT_UNREACHABLE = 5,
 };
 
@@ -62,112 +54,26 @@ struct conn_stream {
     grpc_slice details;
 };
 
-/* ---- channel ---- */
-
-static void free_textp(char **text)
-{
-    free(*text);
-}
-
-static void fclosep(FILE **f)
-{
-    if (*f)
-        fclose(*f);
-}
-
-static enum code read_ca(struct ctx *cx, const char *path, char **ret_pem)
-{
-    CLEANUP(fclosep) FILE *f = fopen(path, "re");
-    if (!f)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "could not open certificate file \"%s\": %s",
-                        path, strerror(errno));
-    char *pem = ctx_alloc(cx, MAX_CA_BYTES + 1);
-    if (!pem)
-        return ctx_oom(cx);
-    size_t n = fread(pem, 1, MAX_CA_BYTES, f);
-    if (ferror(f) || !strstr(pem, "-----BEGIN "))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "certificate file \"%s\" is not PEM", path);
-    pem[n] = '\0';
-    *ret_pem = pem;
-    return CODE_OK;
-}
-
-/* "localhost" becomes "localhost:50051"; what is no address at all is refused. */
-static enum code target_of(struct ctx *cx, const char *server, char **ret_target)
-{
-    if (!*server || strstr(server, "://") || strpbrk(server, " \t\r\n"))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                        "server \"%s\" is not an address: write HOST:PORT", server);
-    const char *bracket = strrchr(server, ']');
-    bool has_port = strchr(bracket ? bracket : server, ':') != NULL;
-    *ret_target = ctx_printf(cx, has_port ? "%s" : "%s:50051", server);
-    return *ret_target ? CODE_OK : ctx_oom(cx);
-}
-
-/* A proxy of the environment is for the world outside, not for this machine. */
-static bool is_local(const char *target)
-{
-    return str_starts(target, "localhost:") || str_starts(target, "127.") ||
-           str_starts(target, "[::1]") || str_starts(target, "unix:");
-}
-
-static grpc_channel *make_channel(const char *target, const char *pem)
-{
-    grpc_arg args[] = {
-        {GRPC_ARG_STRING, (char *)GRPC_ARG_PRIMARY_USER_AGENT_STRING,
-         {.string = (char *)"localrag-cli/" LOCALRAG_VERSION}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
-         {.integer = MAX_ANSWER_BYTES}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_KEEPALIVE_TIME_MS, {.integer = KEEPALIVE_MS}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-         {.integer = KEEPALIVE_TIMEOUT_MS}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, {.integer = 0}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_ENABLE_HTTP_PROXY, {.integer = !is_local(target)}},
-    };
-    grpc_channel_args list = {ARRAY_LEN(args), args};
-    grpc_channel_credentials *creds = pem ? grpc_ssl_credentials_create_ex(pem, NULL, NULL, NULL)
-                                          : grpc_insecure_credentials_create();
-    grpc_channel *channel = creds ? grpc_channel_create(target, creds, &list) : NULL;
-    if (creds)
-        grpc_channel_credentials_release(creds);
-    return channel;
-}
+/* ---- opening and closing ---- */
 
 enum code conn_open(struct ctx *cx, const struct conn_settings *settings, struct conn **ret_conn)
 {
-    char *target = NULL, *pem = NULL;
-    TRY(target_of(cx, settings->server, &target));
-    if (settings->tls_ca)
-        TRY(read_ca(cx, settings->tls_ca, &pem));
-
-    CLEANUP(free_textp) char *authorization = NULL;
-    if (settings->api_key && asprintf(&authorization, "Bearer %s", settings->api_key) < 0)
-        return ctx_oom(cx);
-    if (authorization) {
-        grpc_slice value = grpc_slice_from_static_string(authorization);
-        if (!grpc_header_nonbin_value_is_legal(value))
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                            "the API key has characters that no key has");
-    }
-
-    struct conn *conn = calloc(1, sizeof(*conn));
-    char *server = strdup(settings->server);
-    if (!conn || !server) {
-        free(conn);
-        free(server);
-        return ctx_oom(cx);
-    }
+    /* names as the rest of the machine sees them (nsswitch), which c-ares does not know */
+    setenv("GRPC_DNS_RESOLVER", "native", 0);
+    setenv("GRPC_VERBOSITY", "NONE", 0); /* what matters comes back as a failure */
     grpc_init();
-    conn->channel = make_channel(target, pem);
-    conn->server = server;
-    conn->authorization = TAKE(authorization);
-    conn->timeout_ms = settings->timeout_ms ? settings->timeout_ms : DEFAULT_TIMEOUT_MS;
-    if (!conn->channel) {
-        conn_closep(&conn);
-        return ctx_fail(cx, CODE_INTERNAL, "could not set up the connection to \"%s\"",
-                        settings->server);
+    CLEANUP(conn_closep) struct conn *conn = calloc(1, sizeof(*conn));
+    if (!conn) {
+        grpc_shutdown_blocking();
+        return ctx_oom(cx);
     }
-    *ret_conn = conn;
+    conn->timeout_ms = settings->timeout_ms ? settings->timeout_ms : DEFAULT_TIMEOUT_MS;
+    conn->server = strdup(settings->server);
+    if (!conn->server)
+        return ctx_oom(cx);
+    TRY(conn_channel_key(cx, settings->api_key, &conn->authorization));
+    TRY(conn_channel_open(cx, settings, &conn->channel));
+    *ret_conn = TAKE(conn);
     return CODE_OK;
 }
 
@@ -211,9 +117,11 @@ static bool wait_for(struct conn_stream *s, enum tag tag, bool limited)
     bool cancelled = false;
     for (;;) {
         int64_t slice = MAX(MIN(end - clk_mono_ms(), WAIT_SLICE_MS), 1);
-        grpc_event event = grpc_completion_queue_pluck(
-            s->cq, (void *)tag, cancelled ? gpr_inf_future(GPR_CLOCK_MONOTONIC) : after_ms(slice),
-            NULL);
+        grpc_event event =
+            grpc_completion_queue_pluck(s->cq, (void *)tag,
+                                        cancelled ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
+                                                  : after_ms(slice),
+                                        NULL);
         if (event.type != GRPC_QUEUE_TIMEOUT)
             return event.type == GRPC_OP_COMPLETE && event.success;
         s->stalled = clk_mono_ms() >= end;
@@ -303,11 +211,11 @@ static enum code finish(struct ctx *cx, struct conn_stream *s)
     const char *name = trailer_code(cx, s);
     if (name) {
         atomic_store(&conn->unreachable, false);
-        return ctx_fail(cx, code_from_name(name), "%s", *details ? details : code_text(code_from_name(name)));
+        return ctx_fail(cx, code_from_name(name), "%s",
+                        *details ? details : code_text(code_from_name(name)));
     }
     bool timed_out = s->stalled || s->status == GRPC_STATUS_DEADLINE_EXCEEDED;
-    if (timed_out &&
-        grpc_channel_check_connectivity_state(conn->channel, 0) == GRPC_CHANNEL_READY)
+    if (timed_out && grpc_channel_check_connectivity_state(conn->channel, 0) == GRPC_CHANNEL_READY)
         return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "the server did not answer in time");
     if (timed_out)
         return unreachable(cx, conn, CODE_DEADLINE_EXCEEDED, "no answer in time");
@@ -399,8 +307,9 @@ enum code conn_send(struct ctx *cx, struct conn_stream *s, const ProtobufCMessag
     protobuf_c_message_pack(m, GRPC_SLICE_START_PTR(slice));
     grpc_byte_buffer *bytes = grpc_raw_byte_buffer_create(&slice, 1);
     grpc_slice_unref(slice);
-    enum code code = send_op(
-        cx, s, (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = bytes});
+    enum code code =
+        send_op(cx, s,
+                (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = bytes});
     grpc_byte_buffer_destroy(bytes);
     return code;
 }

@@ -44,7 +44,8 @@ enum code conn_send_end(struct ctx *cx, struct conn_stream *s) MUST_CHECK;
 
 /* The next message, in cx's arena (not necessarily the ctx the stream began with); NULL at the end
  * of a stream that ended well. */
-enum code conn_recv(struct ctx *cx, struct conn_stream *s, ProtobufCMessage **ret_message) MUST_CHECK;
+enum code conn_recv(struct ctx *cx, struct conn_stream *s,
+                    ProtobufCMessage **ret_message) MUST_CHECK;
 
 /* Ends the call, however far it is. */
 void conn_stream_closep(struct conn_stream **s);

@@ -7,7 +7,8 @@
  * number of files needs no more rows than there are. The size is asked for at every draw: a resized
  * window costs one crooked frame.
  *
- * The cursor is never hidden and no mode is changed, so nothing has to be put back after a crash. */
+ * The cursor is never hidden and no mode is changed, so nothing has to be put back after a crash.
+ */
 #include "client/screen.h"
 
 #include <pthread.h>

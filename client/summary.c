@@ -104,8 +104,7 @@ static void time_spent(struct buf *b, const Localrag__V1__Timings *t)
     if (t->_extract_ms_case != LOCALRAG__V1__TIMINGS___EXTRACT_MS__NOT_SET)
         buf_printf(&parts, "reading %.1f s", (double)t->extract_ms / 1000);
     if (t->_embed_ms_case != LOCALRAG__V1__TIMINGS___EMBED_MS__NOT_SET)
-        buf_printf(&parts, "%sembedding %.1f s", parts.len ? ", " : "",
-                   (double)t->embed_ms / 1000);
+        buf_printf(&parts, "%sembedding %.1f s", parts.len ? ", " : "", (double)t->embed_ms / 1000);
     summary_field(b, "time", parts.len ? "%.1f s (%s)" : "%.1f s", (double)t->total_ms / 1000,
                   buf_cstr(&parts));
 }
@@ -124,8 +123,7 @@ static void document_result(struct buf *b, const Localrag__V1__DocumentResult *r
     list_field(b, "languages", r->languages, r->n_languages);
     failed_pages(b, r);
     if (r->_duplicate_of_case != LOCALRAG__V1__DOCUMENT_RESULT___DUPLICATE_OF__NOT_SET)
-        summary_field(b, "duplicate", "the same document is stored already as %s",
-                      r->duplicate_of);
+        summary_field(b, "duplicate", "the same document is stored already as %s", r->duplicate_of);
     if (program && r->document_id && *r->document_id)
         summary_field(b, "next", "%s documents text %s", program, r->document_id);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* text.c - texts for a terminal (text.h).
  *
- * Names, messages and page texts come from documents that nobody trusts. What could move the cursor,
- * set a title or turn the reading direction is shown as an escape instead; U+0080..U+009F are in
- * that because terminals take them as control sequences.
+ * Names, messages and page texts come from documents that nobody trusts. What could move the
+ * cursor, set a title or turn the reading direction is shown as an escape instead; U+0080..U+009F
+ * are in that because terminals take them as control sequences.
  *
  * Widths come from wcwidth, which knows only what the locale knows; main has set one. A character
  * that it does not know counts as one column. */

@@ -93,8 +93,8 @@ static enum code send_file(struct file *f)
     enum code code = CODE_CANCELLED;
     if (!interrupt_pending()) {
         u->stage = UPLOAD_SENDING;
-        code = upload_file(&u->cx, f->run->app->conn, u->path, f->run->options, on_sent, f,
-                           &u->reply);
+        code =
+            upload_file(&u->cx, f->run->app->conn, u->path, f->run->options, on_sent, f, &u->reply);
     }
     sem_post(&f->run->sending);
     return code;
@@ -117,8 +117,8 @@ static enum code follow(struct file *f)
     Localrag__V1__GetJobResultRequest request = LOCALRAG__V1__GET_JOB_RESULT_REQUEST__INIT;
     ProtobufCMessage *reply = NULL;
     request.job_id = u->reply->job_id;
-    TRY(conn_call(&u->cx, f->run->app->conn, &localrag__v1__job_service__descriptor,
-                  "GetJobResult", &request.base, &reply));
+    TRY(conn_call(&u->cx, f->run->app->conn, &localrag__v1__job_service__descriptor, "GetJobResult",
+                  &request.base, &reply));
     u->result = (Localrag__V1__GetJobResultResponse *)reply;
     return CODE_OK;
 }

@@ -12,7 +12,12 @@
 #include "base/clk.h"
 #include "client/interrupt.h"
 
-enum { PAUSE_LEAST_MS = 250, PAUSE_MOST_MS = 4000, AWAY_MOST_MS = 120 * 1000, CLOCK_SLACK_MS = 100 };
+enum {
+    PAUSE_LEAST_MS = 250,
+    PAUSE_MOST_MS = 4000,
+    AWAY_MOST_MS = 120 * 1000,
+    CLOCK_SLACK_MS = 100
+};
 
 enum { EVENT_MEMORY = 4 << 20 };
 
@@ -24,7 +29,8 @@ bool watch_is_end(Localrag__V1__JobStatus status)
 }
 
 /* A copy in cx's arena. */
-static enum code copy_job(struct ctx *cx, const Localrag__V1__Job *job, Localrag__V1__Job **ret_copy)
+static enum code copy_job(struct ctx *cx, const Localrag__V1__Job *job,
+                          Localrag__V1__Job **ret_copy)
 {
     size_t n = localrag__v1__job__get_packed_size(job);
     uint8_t *packed = ctx_alloc(cx, n + 1);

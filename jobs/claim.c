@@ -17,7 +17,7 @@
 #include "jobs/record.h"
 #include "store/crypt.h"
 
-enum { MAX_DELAY_MS = 3600000 };
+enum { MAX_DELAY_MS = 3600000, MAX_MESSAGE = 4000 };
 
 static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
                             const char *const *workers, int n, struct job_claim *c)
@@ -97,6 +97,7 @@ void jobs_publish_progress(struct ctx *cx, struct jobs *jobs, const struct job_c
                       .pages_total = progress->pages_total};
     memcpy(e.job_id, claim->job_id, sizeof(e.job_id));
     snprintf(e.message, sizeof(e.message), "%s", progress->message);
+    e.message[str_utf8_prefix(e.message, strlen(e.message))] = '\0'; /* it may have been cut */
     event_publish(cx, jobs, &e);
 }
 
@@ -119,8 +120,10 @@ static int64_t backoff_ms(int64_t base, int attempts)
 enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim, enum code code,
                     const char *message)
 {
-    /* The failure being reported may be this ctx's own. */
-    const char *text = arena_strdup(&cx->arena, message);
+    /* The failure being reported may be this ctx's own. Messages quote names and are cut anywhere, but
+     * the database takes only UTF-8, and a failure that cannot be stored would be repeated for ever. */
+    size_t len;
+    const char *text = str_utf8_repair(&cx->arena, message, strnlen(message, MAX_MESSAGE), &len);
     ctx_clear(cx);
     bool retry = code_retryable(code);
     int64_t delay = backoff_ms(jobs->settings->retry_delay_ms, claim->retry_count);

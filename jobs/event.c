@@ -67,6 +67,9 @@ static bool parse_progress(char **s, struct event *e)
     size_t n = strlen(message);
     if (n >= sizeof(e->message) || str_utf8_prefix(message, n) != n)
         return false;
+    for (size_t i = 0; i < n; i++) /* it is shown on terminals */
+        if ((unsigned char)message[i] < 0x20 || message[i] == 0x7f)
+            return false;
     e->pages_done = (int)done;
     e->pages_total = (int)total;
     memcpy(e->message, message, n + 1);

@@ -167,6 +167,8 @@ static enum code add_engines(struct ctx *cx, struct jobs *jobs, const char *revi
         localrag__v1__document_result__engines_entry__init(e);
         e->key = record_text(cx, r, i, 0);
         e->value = (int32_t)db_get_int(r, i, 1);
+        if (!e->key)
+            return cx->failure.code;
         if (strcmp(e->key, "failed") == 0)
             *ret_failed = e->value;
         sum += db_get_double(r, i, 2);

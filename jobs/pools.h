@@ -47,8 +47,7 @@ enum code pools_close(struct ctx *cx, struct jobs *jobs, const char *pool_id) MU
 /* Frees the jobs of the pool whose process on this host has just been seen to exit. */
 enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid) MUST_CHECK;
 
-/* This host's name with a short random suffix kept for the life of the process, as "web-3-1a2b". A
- * supervised worker has its server's: LOCALRAG_HOST_NAME in the environment wins. */
+/* This host's name: the same in every process of the host. */
 const char *pools_host(void);
 
 /* The sweep: the only healer. Call it in a loop from one thread; it returns how long to sleep. Does

@@ -6,7 +6,7 @@
  * A page token is the number of the last row, so paging costs the same on every page. */
 #include "jobs/jobs.h"
 
-#include <stdio.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -161,7 +161,8 @@ enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id)
     if (db_rows(r) == 0)
         return why_not(cx, jobs, job_id);
     struct event e = {.kind = EVENT_CANCEL, .epoch = db_get_int(r, 0, 0), .status = "cancelled"};
-    snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
+    for (int i = 0; i < 36; i++) /* watchers and workers know it in lower case */
+        e.job_id[i] = (char)tolower((unsigned char)job_id[i]);
     event_publish(cx, jobs, &e);
     e.kind = EVENT_STATE;
     event_publish(cx, jobs, &e);

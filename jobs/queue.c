@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#define MAX_TIME_MS 253402300799000.0 /* the end of the year 9999 */
+
 static const char push_script[] =
     "local cap = tonumber(ARGV[1])\n"
     "if ARGV[2] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end\n"
@@ -85,6 +87,14 @@ void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const c
     }
 }
 
+static int64_t score_ms(const char *text)
+{
+    double score = strtod(text, NULL);
+    if (!(score > 0))
+        return 0;
+    return score < MAX_TIME_MS ? (int64_t)score : (int64_t)MAX_TIME_MS;
+}
+
 enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
                      struct queue_lane *ret_lane)
 {
@@ -96,11 +106,20 @@ enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
         return ctx_fail(cx, CODE_INTERNAL, "redis gave no lane of \"%s\"", priority);
     if (r.items[4].integer)
         log_warning(cx, "something else was stored under the lane \"%s\", removing it", priority);
+    /* A score may be anything somebody wrote, infinity too: what is no time of ours counts as the
+     * nearest one. */
     *ret_lane = (struct queue_lane){.size = r.items[0].integer,
                                     .overflow = r.items[1].integer != 0,
-                                    .head_ms = (int64_t)strtod(r.items[2].text, NULL),
-                                    .tail_ms = (int64_t)strtod(r.items[3].text, NULL)};
+                                    .head_ms = score_ms(r.items[2].text),
+                                    .tail_ms = score_ms(r.items[3].text)};
     return CODE_OK;
+}
+
+enum code queue_mark_overflow(struct ctx *cx, struct jobs *jobs, const char *priority)
+{
+    const char *keys[2];
+    TRY(lane_keys(cx, jobs, priority, &keys[0], &keys[1]));
+    return kv_run(cx, jobs->kv, 0, KV_ARGV("SET", keys[1], "1"), NULL);
 }
 
 enum code queue_clear_overflow(struct ctx *cx, struct jobs *jobs, const char *priority)

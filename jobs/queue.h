@@ -32,6 +32,7 @@ struct queue_lane {
 /* A foreign type under the lane's key is removed and reported as an empty lane. */
 enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
                      struct queue_lane *ret_lane) MUST_CHECK;
+enum code queue_mark_overflow(struct ctx *cx, struct jobs *jobs, const char *priority) MUST_CHECK;
 enum code queue_clear_overflow(struct ctx *cx, struct jobs *jobs, const char *priority) MUST_CHECK;
 
 /* "{queue}:suffix" in cx's arena; NULL and recorded at the limit. */

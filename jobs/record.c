@@ -27,9 +27,11 @@ Google__Protobuf__Timestamp *record_time(struct ctx *cx, double seconds)
     if (!t)
         return NULL;
     google__protobuf__timestamp__init(t);
-    double whole = floor(seconds);
-    t->seconds = (int64_t)whole;
-    t->nanos = (int32_t)((seconds - whole) * 1e6) * 1000;
+    double us = round(seconds * 1e6); /* a double holds microseconds of any year people live in */
+    if (!(fabs(us) < 9e18)) /* 'infinity' */
+        us = 0;
+    t->seconds = (int64_t)floor(us / 1e6);
+    t->nanos = (int32_t)((int64_t)us - t->seconds * 1000000) * 1000;
     return t;
 }
 

@@ -183,6 +183,9 @@ static enum code feed_older(struct ctx *cx, struct jobs *jobs, const char *prior
     TRY(db_run(cx, jobs->db, &q_sweep_older,
                DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(), db_int(SLICE)),
                &r));
+    /* An empty lane (Redis lost it) and more rows than a slice: the rest is behind the tail. */
+    if (!lane->size && db_rows(r) == SLICE)
+        TRY(queue_mark_overflow(cx, jobs, priority));
     return push_rows(cx, jobs, priority, r);
 }
 

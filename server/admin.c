@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* admin.c - probes and metrics (admin.h).
  *
- * A probe says what this process knows about itself. It does not ask the database: a database that is
- * away must not make an orchestrator kill servers that would go on when it returns. Readiness is set
- * by main. Counters are process-wide atomics, so that counting costs nothing and needs no handle. */
+ * A probe says what this process knows about itself. It does not ask the database: a database that
+ * is away must not make an orchestrator kill servers that would go on when it returns. Readiness is
+ * set by main. Counters are process-wide atomics, so that counting costs nothing and needs no
+ * handle. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -32,7 +33,8 @@ void admin_count_http(const char *verb, int status)
     while (v < ARRAY_LEN(verbs) - 1 && strcmp(verbs[v], verb) != 0)
         v++;
     if (status >= FIRST_STATUS && status < FIRST_STATUS + STATUSES)
-        atomic_fetch_add_explicit(&http_requests[v][status - FIRST_STATUS], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&http_requests[v][status - FIRST_STATUS], 1,
+                                  memory_order_relaxed);
 }
 
 static int write_livez(void *arg, struct buf *b)
@@ -67,8 +69,9 @@ static int write_metrics(void *arg, struct buf *b)
     pthread_mutex_lock(&a->lock);
     bool ready = a->ready;
     pthread_mutex_unlock(&a->lock);
-    buf_str(b, "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n"
-               "# TYPE process_start_time_seconds gauge\n");
+    buf_str(b,
+            "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n"
+            "# TYPE process_start_time_seconds gauge\n");
     buf_printf(b, "process_start_time_seconds %.3f\n", (double)a->started_us / 1e6);
     buf_str(b, "# HELP localrag_ready Whether the server wants requests (/readyz).\n"
                "# TYPE localrag_ready gauge\n");

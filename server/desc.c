@@ -92,8 +92,8 @@ static const char *add_symbol(const struct desc_file *file, const char *scope, c
 static void add_extension(const struct desc_file *file, const char *scope, const field_proto *field)
 {
     add_symbol(file, scope, field->name);
-    struct extension *all = grown(index_.extensions, index_.n_extensions, &index_.cap_extensions,
-                                  sizeof(*all));
+    struct extension *all =
+        grown(index_.extensions, index_.n_extensions, &index_.cap_extensions, sizeof(*all));
     if (!all || !field->extendee)
         return;
     index_.extensions = all;
@@ -249,14 +249,14 @@ enum code desc_init(struct ctx *cx)
         return CODE_OK;
     size_t n = (size_t)(desc_data_end - desc_data);
     arena_init(&index_.memory, MEMORY_LIMIT);
-    index_.set =
-        google__protobuf__file_descriptor_set__unpack(&index_.memory.pb, n, desc_data);
+    index_.set = google__protobuf__file_descriptor_set__unpack(&index_.memory.pb, n, desc_data);
     if (!index_.set || !allocate_tables() || !cut_files(desc_data, n))
         return ctx_fail(cx, CODE_INTERNAL, "could not read the embedded descriptor set");
     for (size_t i = 0; i < index_.set->n_file; i++)
         add_file(&index_.files[i], index_.set->file[i]);
     if (index_.full)
-        return ctx_fail(cx, CODE_INTERNAL, "could not index the embedded descriptor set: no memory");
+        return ctx_fail(cx, CODE_INTERNAL,
+                        "could not index the embedded descriptor set: no memory");
     qsort(index_.symbols, index_.n_symbols, sizeof(*index_.symbols), compare_symbols);
     index_.ready = true;
     return CODE_OK;
@@ -298,8 +298,8 @@ const struct desc_file *desc_file_named(const char *name)
 const struct desc_file *desc_file_of_symbol(const char *symbol)
 {
     struct symbol key = {symbol, NULL};
-    const struct symbol *found = bsearch(&key, index_.symbols, index_.n_symbols,
-                                         sizeof(*index_.symbols), compare_symbols);
+    const struct symbol *found =
+        bsearch(&key, index_.symbols, index_.n_symbols, sizeof(*index_.symbols), compare_symbols);
     return found ? found->file : NULL;
 }
 

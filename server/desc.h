@@ -40,7 +40,8 @@ const struct desc_file *desc_file_named(const char *name);
 const struct desc_file *desc_file_of_symbol(const char *symbol);
 const struct desc_file *desc_file_of_extension(const char *type, int32_t number);
 
-/* Numbers of the extensions of `type`; false when there is no such message. `max` bounds `numbers`. */
+/* Numbers of the extensions of `type`; false when there is no such message. `max` bounds `numbers`.
+ */
 bool desc_extensions(const char *type, int32_t *numbers, size_t max, size_t *ret_n);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* handlers.c - a fixed set of threads, one queue, one `struct jobs` a thread.
  *
- * The gRPC pollers and the HTTP daemon hand tasks over; they must never wait, so submit answers "no"
- * when the queue is full and the caller turns that into RESOURCE_EXHAUSTED. Steps of work that was
- * admitted (the next piece of an upload, the next event of a stream) are always taken: their number
- * is bounded by the calls they belong to.
+ * The gRPC pollers and the HTTP daemon hand tasks over; they must never wait, so submit answers
+ * "no" when the queue is full and the caller turns that into RESOURCE_EXHAUSTED. Steps of work that
+ * was admitted (the next piece of an upload, the next event of a stream) are always taken: their
+ * number is bounded by the calls they belong to.
  *
  * A task is touched only until its `run` begins: the run may hand the same task over again or free
  * it. Order is first in, first out. It does not know what a task does, nor cancel any: a cancelled

@@ -29,7 +29,14 @@
 #include "jobs/record.h"
 #include "jobs/state.h"
 
-enum { BUCKETS = 1024, WAIT_MS = 200, POLL_MS = 5000, POLL_BLIND_MS = 1000, MAX_STATES = 256 };
+enum {
+    BUCKETS = 1024,
+    WAIT_MS = 200,
+    READ_MS = 5000,
+    POLL_MS = 5000,
+    POLL_BLIND_MS = 1000,
+    MAX_STATES = 256
+};
 
 struct packed { /* a packed JobEvent */
     struct packed *next;
@@ -78,6 +85,8 @@ struct hub {
 static struct packed *pack(const struct entry *e, Localrag__V1__JobEventType type)
 {
     char id[64];
+    if (!e->job) /* out of memory while it was read */
+        return NULL;
     Localrag__V1__JobEvent event = LOCALRAG__V1__JOB_EVENT__INIT;
     snprintf(id, sizeof(id), "%lld-%05d", (long long)(e->progress_at * 1e6), (int)(e->job->progress * 100));
     event.event_id = id;
@@ -228,25 +237,23 @@ struct row {
 static enum code read_row(struct hub *hub, const char *job_id, struct row *row)
 {
     ctx_init(&row->cx, CTX_DEFAULT_LIMIT);
+    row->cx.deadline_ms = clk_mono_ms() + READ_MS; /* everybody else waits for `reading` */
     TRY(jobs_get_row(&row->cx, hub->jobs, job_id, &row->job, &row->epoch, &row->progress_at));
     row->job->result = NULL; /* the event says that there is one; JobService.GetJobResult has it */
     return CODE_OK;
 }
 
-/* Puts the row into the entry; true when that is a new state. The row's memory moves or is freed. */
-static bool take_row(struct entry *e, struct row *row)
+/* Puts the row into the entry and tells its watchers: a new state, or, when no hint said so, that it got
+ * further. The row's memory is freed. */
+static void take_row(struct entry *e, struct row *row)
 {
     bool fresh = !e->job || e->status != row->job->status || e->epoch != row->epoch;
     e->read_ms = clk_mono_ms();
-    if (!fresh && row->job->progress <= e->percent) {
-        ctx_done(&row->cx);
-        return false;
-    }
     size_t len = localrag__v1__job__get_packed_size(row->job);
-    unsigned char *copy = malloc(len + 1);
+    unsigned char *copy = fresh || row->job->progress > e->percent ? malloc(len + 1) : NULL;
     if (!copy) {
         ctx_done(&row->cx);
-        return false;
+        return;
     }
     localrag__v1__job__pack(row->job, copy);
     ctx_done(&e->cx);
@@ -257,7 +264,8 @@ static bool take_row(struct entry *e, struct row *row)
     e->percent = row->job->progress;
     e->progress_at = row->progress_at;
     ctx_done(&row->cx);
-    return fresh && e->job;
+    tell_all(e, fresh ? LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_STATE
+                      : LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_PROGRESS);
 }
 
 static void refresh(struct hub *hub, const char *job_id)
@@ -272,10 +280,10 @@ static void refresh(struct hub *hub, const char *job_id)
     }
     pthread_mutex_lock(&hub->lock);
     struct entry *e = *slot(hub, job_id);
-    if (!e)
+    if (e)
+        take_row(e, &row);
+    else
         ctx_done(&row.cx);
-    else if (take_row(e, &row))
-        tell_all(e, LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_STATE);
     pthread_mutex_unlock(&hub->lock);
     pthread_mutex_unlock(&hub->reading);
 }
@@ -447,8 +455,7 @@ enum code hub_watch(struct ctx *cx, struct hub *hub, const char *job_id, void (*
         *w = (struct watcher){.hub = hub, .entry = e, .wake = wake, .arg = arg,
                               .closing = atomic_load(&hub->stopping)};
         pthread_mutex_init(&w->lock, NULL);
-        if (take_row(e, &row))
-            tell_all(e, LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_STATE);
+        take_row(e, &row);
         w->next = e->watchers;
         e->watchers = w;
         hub->refs++;

@@ -220,7 +220,7 @@ static int configure_and_run(struct ctx *cx, enum action action)
     if (code == CODE_OK && action == ACTION_CHECK_CONFIG)
         env_print(values, stdout);
     if (code == CODE_OK && action != ACTION_MIGRATE)
-        code = boot_check_exposure(cx, &settings);
+        code = boot_check_keys(cx, &settings);
     if (code == CODE_OK && action != ACTION_CHECK_CONFIG)
         code = settings_open_log(cx, &settings, "localrag-server");
     if (code != CODE_OK) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* methods.c - joins the descriptor set (routes, stream kinds) with generated types and op functions.
+/* methods.c - joins the descriptor set (routes, stream kinds) with generated types and op
+ * functions.
  *
- * Called once by main before any thread; read by rpc.c and the HTTP side afterwards, without a lock.
- * An RPC of package localrag.v1 that nobody answers, an op without an RPC and a type that differs are
- * found here, at start, and named all at once: the program does not run with a hole in its API.
+ * Called once by main before any thread; read by rpc.c and the HTTP side afterwards, without a
+ * lock. An RPC of package localrag.v1 that nobody answers, an op without an RPC and a type that
+ * differs are found here, at start, and named all at once: the program does not run with a hole in
+ * its API.
  *
  * It does not dispatch, and it does not know services of other packages (health, reflection): those
  * are rpc.c's own. */
@@ -19,8 +21,8 @@
 
 /* protobuf-c has no registry: the generated services, by hand. */
 static const ProtobufCServiceDescriptor *const services[] = {
-    &localrag__v1__upload_service__descriptor,   &localrag__v1__job_service__descriptor,
-    &localrag__v1__worker_service__descriptor,   &localrag__v1__document_service__descriptor,
+    &localrag__v1__upload_service__descriptor, &localrag__v1__job_service__descriptor,
+    &localrag__v1__worker_service__descriptor, &localrag__v1__document_service__descriptor,
     &localrag__v1__health_service__descriptor,
 };
 
@@ -70,7 +72,9 @@ static void add_method(const struct desc_method *d, struct buf *problems)
         .output = generated->output,
         .client_stream = d->client_stream,
         .server_stream = d->server_stream,
-        .kind = d->client_stream ? METHOD_UPLOAD : d->server_stream ? METHOD_WATCH : METHOD_UNARY,
+        .kind = d->client_stream   ? METHOD_UPLOAD
+                : d->server_stream ? METHOD_WATCH
+                                   : METHOD_UNARY,
         .verb = d->verb,
         .route = d->route,
         .body = d->body ? d->body : "",

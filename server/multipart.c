@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* multipart.c - multipart/form-data, read piece by piece (multipart.h).
  *
- * libmicrohttpd has a reader of its own, but it cannot say what is wrong, cuts file names at quotes and
- * NULs, and takes a body without its closing boundary for whole. Called by rest_upload.c on the
+ * libmicrohttpd has a reader of its own, but it cannot say what is wrong, cuts file names at quotes
+ * and NULs, and takes a body without its closing boundary for whole. Called by rest_upload.c on the
  * daemon's thread, at the speed of memmem.
  *
  * The delimiter is CRLF "--" boundary. Bytes at the end of a piece that might begin a delimiter are
- * held back; since they equal the delimiter's own first bytes, only their number is kept. The text in
- * front of the first delimiter and behind the closing one is ignored, as RFC 2046 says. */
+ * held back; since they equal the delimiter's own first bytes, only their number is kept. The text
+ * in front of the first delimiter and behind the closing one is ignored, as RFC 2046 says. */
 #include "server/multipart.h"
 
 #include <string.h>
@@ -41,8 +41,8 @@ static bool is_token_char(char c)
     return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
-/* Reads one "; name=value" at *s. The value is unquoted into `out` (as long as the rest of the input).
- * False at the end or when it is malformed; *s then stays where it was. */
+/* Reads one "; name=value" at *s. The value is unquoted into `out` (as long as the rest of the
+ * input). False at the end or when it is malformed; *s then stays where it was. */
 static bool next_param(const char **s, const char *end, const char **ret_name, size_t *ret_name_len,
                        char *out, size_t *ret_len)
 {
@@ -102,15 +102,16 @@ static size_t decode_extended(char *s, size_t n)
     return w;
 }
 
-static enum code keep(struct ctx *cx, const char *s, size_t n, const char **ret_text, size_t *ret_len)
+static enum code keep(struct ctx *cx, const char *s, size_t n, const char **ret_text,
+                      size_t *ret_len)
 {
     *ret_text = ctx_strndup(cx, s, n);
     *ret_len = n;
     return *ret_text ? CODE_OK : CODE_OUT_OF_MEMORY;
 }
 
-static enum code read_disposition(struct ctx *cx, struct multipart *m, const char *value, size_t len,
-                                  struct multipart_part *part)
+static enum code read_disposition(struct ctx *cx, struct multipart *m, const char *value,
+                                  size_t len, struct multipart_part *part)
 {
     const char *s = memchr(value, ';', len), *end = value + len, *name;
     size_t name_len, n;
@@ -301,15 +302,16 @@ enum code multipart_new(struct ctx *cx, const char *content_type, const struct m
 {
     size_t type_len = strcspn(content_type, "; \t");
     if (!is_name(content_type, type_len, "multipart/form-data"))
-        return ctx_fail(cx, CODE_UNSUPPORTED, "content type \"%.100s\": expected multipart/form-data",
-                        content_type);
+        return ctx_fail(cx, CODE_UNSUPPORTED,
+                        "content type \"%.100s\": expected multipart/form-data", content_type);
     struct multipart *m = ctx_alloc(cx, sizeof(*m));
     char *boundary = ctx_alloc(cx, strlen(content_type) + 1);
     if (!m || !boundary)
         return CODE_OUT_OF_MEMORY;
     const char *s = content_type + type_len, *end = s + strlen(s), *name;
     size_t name_len, n = 0;
-    while (next_param(&s, end, &name, &name_len, boundary, &n) && !is_name(name, name_len, "boundary"))
+    while (next_param(&s, end, &name, &name_len, boundary, &n) &&
+           !is_name(name, name_len, "boundary"))
         n = 0;
     if (!is_boundary(boundary, n))
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "content type \"%.100s\": no usable boundary",

@@ -25,13 +25,14 @@ struct multipart_sink {
     void *arg;
 };
 
-/* For the Content-Type of a request. UNSUPPORTED: not multipart/form-data. INVALID_ARGUMENT: no or a
- * bad boundary. The reader lives in cx's arena; the sink is copied. */
+/* For the Content-Type of a request. UNSUPPORTED: not multipart/form-data. INVALID_ARGUMENT: no or
+ * a bad boundary. The reader lives in cx's arena; the sink is copied. */
 enum code multipart_new(struct ctx *cx, const char *content_type, const struct multipart_sink *sink,
                         struct multipart **ret_multipart) MUST_CHECK;
 
 /* INVALID_ARGUMENT says what is malformed. After a failure nothing more may be fed. */
-enum code multipart_feed(struct ctx *cx, struct multipart *m, const char *data, size_t len) MUST_CHECK;
+enum code multipart_feed(struct ctx *cx, struct multipart *m, const char *data,
+                         size_t len) MUST_CHECK;
 
 /* INVALID_ARGUMENT when the closing boundary has not come. */
 enum code multipart_finish(struct ctx *cx, const struct multipart *m) MUST_CHECK;

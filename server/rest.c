@@ -2,12 +2,12 @@
 /* rest.c - the HTTP daemon: its life, and the life of a request (rest.h, rest_impl.h).
  *
  * The daemon's few epoll threads serve all connections and must never block: work is given to the
- * handlers while the connection is suspended, and resumed by rest_finish. Invariants: a connection is
- * suspended before its task is handed over; a task of a request exists only while it is suspended, so
- * the request outlives it; nothing is suspended any more when the daemon is stopped.
+ * handlers while the connection is suspended, and resumed by rest_finish. Invariants: a connection
+ * is suspended before its task is handed over; a task of a request exists only while it is
+ * suspended, so the request outlives it; nothing is suspended any more when the daemon is stopped.
  *
- * A request is known from its first header to its completion (on_completed), whichever way it ends. It
- * does not know what a method does; TLS and keys are not here either. */
+ * A request is known from its first header to its completion (on_completed), whichever way it ends.
+ * It does not know what a method does; TLS and keys are not here either. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +23,19 @@ enum {
     MAX_CONNECTIONS = 1024,
     CONNECTION_MEMORY = 256 * 1024, /* half of it is one piece of an upload's body */
     IDLE_SECONDS = 60,
+    FLUSH_MS = 2000,
     REPLY_LIMIT = 256 * 1024 * 1024,
 };
 
 /* ---- a request ---- */
+
+static void count(struct rest *rest, int *counter, int change)
+{
+    pthread_mutex_lock(&rest->lock);
+    *counter += change;
+    pthread_cond_broadcast(&rest->idle);
+    pthread_mutex_unlock(&rest->lock);
+}
 
 static struct request *request_new(struct rest *rest, struct MHD_Connection *connection,
                                    const char *verb, const char *path)
@@ -43,11 +52,13 @@ static struct request *request_new(struct rest *rest, struct MHD_Connection *con
     r->cx.deadline_ms = clk_mono_ms() + REST_DEADLINE_MS; /* again when its task begins */
     r->body = BUF_INIT(REST_JSON_LIMIT);
     r->reply = BUF_INIT(REPLY_LIMIT);
-    if (r->verb && r->path)
-        return r;
-    ctx_done(&r->cx);
-    free(r);
-    return NULL;
+    if (!r->verb || !r->path) {
+        ctx_done(&r->cx);
+        free(r);
+        return NULL;
+    }
+    count(rest, &rest->open, 1);
+    return r;
 }
 
 static enum MHD_Result step_options(struct request *r, const char *data, size_t *len)
@@ -126,7 +137,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode why)
 {
-    (void)arg;
+    struct rest *rest = arg;
     (void)connection;
     (void)why;
     struct request *r = *request;
@@ -139,6 +150,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **re
     ctx_done(&r->cx);
     free(r);
     *request = NULL;
+    count(rest, &rest->open, -1);
 }
 
 /* ---- tasks ---- */
@@ -151,9 +163,7 @@ struct request *rest_of(struct task *task)
 enum MHD_Result rest_submit(struct request *r, void (*run)(struct task *, struct jobs *))
 {
     struct rest *rest = r->rest;
-    pthread_mutex_lock(&rest->lock);
-    rest->running++;
-    pthread_mutex_unlock(&rest->lock);
+    count(rest, &rest->running, 1);
     r->task.run = run;
     r->cx.deadline_ms = clk_mono_ms() + REST_DEADLINE_MS;
     MHD_suspend_connection(r->connection);
@@ -169,10 +179,7 @@ void rest_finish(struct request *r)
     struct rest *rest = r->rest;
     r->done = true;
     MHD_resume_connection(r->connection); /* r may be gone from here on */
-    pthread_mutex_lock(&rest->lock);
-    rest->running--;
-    pthread_cond_broadcast(&rest->idle);
-    pthread_mutex_unlock(&rest->lock);
+    count(rest, &rest->running, -1);
 }
 
 /* ---- the daemon ---- */
@@ -204,9 +211,9 @@ static enum code start_daemon(struct ctx *cx, struct rest *rest)
         on_request, rest, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)DAEMON_THREADS, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
-        NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, rest, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (rest->daemon)
         return CODE_OK;
     close(fd);
@@ -224,7 +231,11 @@ enum code rest_start(struct ctx *cx, const struct settings *settings, struct han
     rest->handlers = handlers;
     rest->hub = hub;
     pthread_mutex_init(&rest->lock, NULL);
-    pthread_cond_init(&rest->idle, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&rest->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     size_t n;
     const struct method *methods = methods_all(&n);
     enum code code = route_compile(&rest->cx, methods, n, &rest->routes);
@@ -253,16 +264,25 @@ void rest_stop_accepting(struct rest *rest)
     rest_watch_end(rest->watches);
 }
 
+/* Tasks have to end; answers get a moment to be sent, uploads that still come are cut. */
+static void drain(struct rest *rest)
+{
+    struct timespec limit = clk_mono_after(FLUSH_MS);
+    pthread_mutex_lock(&rest->lock);
+    while (rest->running > 0)
+        pthread_cond_wait(&rest->idle, &rest->lock);
+    while (rest->open > 0 && pthread_cond_timedwait(&rest->idle, &rest->lock, &limit) == 0)
+        continue;
+    pthread_mutex_unlock(&rest->lock);
+}
+
 void rest_stop(struct rest *rest)
 {
     if (!rest)
         return;
     if (rest->daemon) {
         rest_stop_accepting(rest);
-        pthread_mutex_lock(&rest->lock);
-        while (rest->running > 0)
-            pthread_cond_wait(&rest->idle, &rest->lock);
-        pthread_mutex_unlock(&rest->lock);
+        drain(rest);
         MHD_stop_daemon(rest->daemon);
     }
     rest_watch_stop(rest->watches);

@@ -10,8 +10,9 @@
 
 struct rest;
 
-/* Listens on HOST:PORT and answers from its own threads. methods_init must have been called. Everything
- * given is borrowed until rest_stop. UNAVAILABLE: the port is busy; the message names PORT. */
+/* Listens on HOST:PORT and answers from its own threads. methods_init must have been called.
+ * Everything given is borrowed until rest_stop. UNAVAILABLE: the port is busy; the message names
+ * PORT. */
 enum code rest_start(struct ctx *cx, const struct settings *settings, struct handlers *handlers,
                      struct hub *hub, struct rest **ret_rest) MUST_CHECK;
 

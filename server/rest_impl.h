@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_impl.h - what the files of the HTTP door share; private to rest*.c.
  *
- * A request begins in rest.c, is then driven by one of the steps (unary, upload, watch, refuse), each
- * called by the daemon's thread with a piece of the body or, with no data, when there is no more of it
- * and whenever the connection was resumed. While a task of it is with the handlers the connection is
- * suspended and only the handler's thread touches the request. */
+ * A request begins in rest.c, is then driven by one of the steps (unary, upload, watch, refuse),
+ * each called by the daemon's thread with a piece of the body or, with no data, when there is no
+ * more of it and whenever the connection was resumed. While a task of it is with the handlers the
+ * connection is suspended and only the handler's thread touches the request. */
 #ifndef SERVER_REST_IMPL_H
 #define SERVER_REST_IMPL_H
 
@@ -39,6 +39,7 @@ struct rest {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     int running; /* tasks with the handlers, under lock */
+    int open; /* requests that are not completed, under lock */
 };
 
 struct request {
@@ -65,7 +66,8 @@ struct request {
 
 /* rest_request.c: reads headers and query. False on the first failure (recorded in r->cx). */
 bool rest_request_read(struct request *r);
-enum code rest_request_fill(struct request *r, ProtobufCMessage *in) MUST_CHECK; /* query, then path */
+enum code rest_request_fill(struct request *r,
+                            ProtobufCMessage *in) MUST_CHECK; /* query, then path */
 const char *rest_request_header(const struct request *r, const char *name); /* NULL: not there */
 bool rest_request_is(const char *value, const char *type); /* "a/b; x=y" is "a/b" */
 
@@ -84,7 +86,8 @@ void rest_finish(struct request *r);
 struct request *rest_of(struct task *task);
 
 /* rest_unary.c */
-enum code rest_unary_write(struct request *r, const ProtobufCMessage *out) MUST_CHECK; /* 200 or 202 */
+enum code rest_unary_write(struct request *r,
+                           const ProtobufCMessage *out) MUST_CHECK; /* 200 or 202 */
 enum MHD_Result rest_unary_step(struct request *r, const char *data, size_t *len);
 
 /* rest_upload.c */

@@ -2,8 +2,8 @@
 /* rest_listen.c - a listening TCP socket for the HTTP daemons.
  *
  * The daemon could open its own, but would not say what was wrong; a busy port is the most common
- * mistake of all and gets an error that names the setting to change. Called at start only, by rest.c
- * and rest_pages.c. The socket closes on exec and does not block, as the daemon wants it. */
+ * mistake of all and gets an error that names the setting to change. Called at start only, by
+ * rest.c and rest_pages.c. The socket closes on exec and does not block, as the daemon wants it. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -30,11 +30,13 @@ static int open_socket(const struct addrinfo *a)
     return -1;
 }
 
-enum code rest_listen(struct ctx *cx, const char *host, int64_t port, const char *setting, int *ret_fd)
+enum code rest_listen(struct ctx *cx, const char *host, int64_t port, const char *setting,
+                      int *ret_fd)
 {
     char service[8];
     snprintf(service, sizeof(service), "%d", (int)port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     int failed = getaddrinfo(host, service, &hints, &list);
     if (failed)
@@ -46,8 +48,9 @@ enum code rest_listen(struct ctx *cx, const char *host, int64_t port, const char
     int error = errno;
     freeaddrinfo(list);
     if (fd < 0)
-        return ctx_fail(cx, CODE_UNAVAILABLE, "could not listen on %s:%s: %s; set %s to another port",
-                        host, service, strerror(error), setting);
+        return ctx_fail(cx, CODE_UNAVAILABLE,
+                        "could not listen on %s:%s: %s; set %s to another port", host, service,
+                        strerror(error), setting);
     *ret_fd = fd;
     return CODE_OK;
 }

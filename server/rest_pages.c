@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_pages.c - a small HTTP listener that answers GETs of fixed paths from memory (rest_pages.h).
  *
- * For the admin port: probes have to be answered even when all handlers are busy and the main port is
- * at its limit, so it shares nothing with rest.c but the socket's opening. One thread, no bodies, no
- * parameters, and the pages must not block. */
+ * For the admin port: probes have to be answered even when all handlers are busy and the main port
+ * is at its limit, so it shares nothing with rest.c but the socket's opening. One thread, no
+ * bodies, no parameters, and the pages must not block. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +11,12 @@
 #include "server/rest_impl.h"
 #include "server/rest_pages.h"
 
-enum { MAX_CONNECTIONS = 64, CONNECTION_MEMORY = 16 * 1024, IDLE_SECONDS = 30, PAGE_LIMIT = 1 << 20 };
+enum {
+    MAX_CONNECTIONS = 64,
+    CONNECTION_MEMORY = 16 * 1024,
+    IDLE_SECONDS = 30,
+    PAGE_LIMIT = 1 << 20
+};
 
 struct pages {
     struct MHD_Daemon *daemon;
@@ -77,11 +82,11 @@ enum code rest_pages_start(struct ctx *cx, const char *host, int64_t port, const
     struct pages *p = calloc(1, sizeof(*p));
     if (p) {
         *p = (struct pages){.pages = pages, .n = n, .arg = arg};
-        p->daemon = MHD_start_daemon(
-            MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, p, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-            MHD_OPTION_END);
+        p->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, p,
+                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                                     (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+                                     (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                     (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
     }
     if (!p || !p->daemon) {
         free(p);

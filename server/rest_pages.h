@@ -10,7 +10,8 @@ struct pages;
 
 struct page {
     const char *path, *type;
-    /* Appends the body and returns the HTTP status. Runs on the listener's thread; must not block. */
+    /* Appends the body and returns the HTTP status. Runs on the listener's thread; must not block.
+     */
     int (*write)(void *arg, struct buf *b);
 };
 

@@ -5,8 +5,8 @@
  * one line of the log: an INTERNAL failure as an error, the rest at debug. What a client gets told
  * about an INTERNAL failure is only where to look: the text may hold what is nobody's business.
  *
- * The daemon cannot send a response in the middle of a body. A refused body is therefore read to its
- * end when that is near, and else the answer is written to the socket past the daemon. */
+ * The daemon cannot send a response in the middle of a body. A refused body is therefore read to
+ * its end when that is near, and else the answer is written to the socket past the daemon. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -20,13 +20,16 @@
 
 static const char home_page[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>LocalRAG jobs</title>"
-    "<style>body{font-family:sans-serif;max-width:42em;margin:3em auto;padding:0 1em}</style></head>"
+    "<style>body{font-family:sans-serif;max-width:42em;margin:3em auto;padding:0 "
+    "1em}</style></head>"
     "<body><h1>LocalRAG jobs " LOCALRAG_VERSION "</h1>"
-    "<p>This service reads documents in the background: send a file, get a job, watch it, fetch the "
+    "<p>This service reads documents in the background: send a file, get a job, watch it, fetch "
+    "the "
     "pages and chunks.</p><ul>"
     "<li><a href=\"/api/v1/health\">/api/v1/health</a> - how the system is</li>"
     "<li><a href=\"/api/v1/jobs\">/api/v1/jobs</a> - the jobs, newest first</li>"
-    "<li><a href=\"/api/v1/health/workers\">/api/v1/health/workers</a> - the workers and the queue</li>"
+    "<li><a href=\"/api/v1/health/workers\">/api/v1/health/workers</a> - the workers and the "
+    "queue</li>"
     "<li>POST /api/v1/documents/upload - send a document (multipart/form-data, part \"file\")</li>"
     "<li>GET /api/v1/jobs/ID/events - follow a job (Server-Sent Events)</li>"
     "</ul><p>The same API is served over gRPC.</p></body></html>\n";
@@ -116,7 +119,13 @@ static const char *bad_field(const struct request *r, const char *message, size_
     *ret_len = n;
     if (name != message)
         return name;
-    const ProtobufCMessageDescriptor *in = r->match.method ? r->match.method->input : NULL;
+    const struct method *m = r->match.method;
+    bool upload = m && m->kind == METHOD_UPLOAD;
+    const ProtobufCMessageDescriptor *in = upload ? &localrag__v1__upload_metadata__descriptor
+                                           : m    ? m->input
+                                                  : NULL;
+    if (upload && n == 4 && memcmp(name, "file", 4) == 0)
+        return name;
     for (unsigned i = 0; in && i < in->n_fields; i++)
         if (strlen(in->fields[i].name) == n && memcmp(in->fields[i].name, name, n) == 0)
             return name;
@@ -198,8 +207,9 @@ enum MHD_Result rest_reply_options(struct request *r)
 
 enum MHD_Result rest_reply_home(struct request *r)
 {
-    return rest_reply_response(
-        r, 200, from_text(home_page, sizeof(home_page) - 1, "text/html; charset=utf-8"));
+    return rest_reply_response(r, 200,
+                               from_text(home_page, sizeof(home_page) - 1,
+                                         "text/html; charset=utf-8"));
 }
 
 /* ---- refusing a body ---- */
@@ -224,8 +234,7 @@ enum MHD_Result rest_reply_midway(struct request *r, size_t *len)
     note(r, r->status);
     struct buf b = BUF_INIT(64 * 1024);
     const char *wait = retry_after(r->cx.failure.code);
-    buf_printf(&b, "HTTP/1.1 %d %s\r\n", r->status,
-               MHD_get_reason_phrase_for((unsigned)r->status));
+    buf_printf(&b, "HTTP/1.1 %d %s\r\n", r->status, MHD_get_reason_phrase_for((unsigned)r->status));
     buf_str(&b, "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n");
     if (wait)
         buf_printf(&b, "Retry-After: %s\r\n", wait);

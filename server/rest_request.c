@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_request.c - what a request says before its body: id, path, query, Accept, type, length.
  *
- * Everything here comes from outside. The daemon hands path and query over as they came (rest.c turns
- * its lenient decoding off), so that a bad % is an error and not a guess. All that is kept is copied
- * into the request's arena. */
+ * Everything here comes from outside. The daemon hands path and query over as they came (rest.c
+ * turns its lenient decoding off), so that a bad % is an error and not a guess. All that is kept is
+ * copied into the request's arena. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -45,14 +45,15 @@ static bool read_id(struct request *r)
 
 /* ---- query ---- */
 
-static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len,
-                                 const char *value, size_t value_len)
+static enum MHD_Result add_param(void *arg, enum MHD_ValueKind kind, const char *key,
+                                 size_t key_len, const char *value, size_t value_len)
 {
     (void)kind;
     struct request *r = arg;
     struct ctx *cx = &r->cx;
     if (r->n_query == REST_MAX_PARAMS) {
-        (void)!ctx_fail(cx, CODE_INVALID_ARGUMENT, "more than %d query parameters", REST_MAX_PARAMS);
+        (void)!ctx_fail(cx, CODE_INVALID_ARGUMENT, "more than %d query parameters",
+                        REST_MAX_PARAMS);
         return MHD_NO;
     }
     struct route_param *p = &r->query[r->n_query];
@@ -138,7 +139,8 @@ static bool check_json_body(struct request *r)
     const char *type = rest_request_header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
     if (r->content_length == 0)
         return true;
-    if (strcmp(r->verb, "POST") != 0 && strcmp(r->verb, "PUT") != 0 && strcmp(r->verb, "PATCH") != 0)
+    if (strcmp(r->verb, "POST") != 0 && strcmp(r->verb, "PUT") != 0 &&
+        strcmp(r->verb, "PATCH") != 0)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "\"%s\" takes no body", r->verb) == CODE_OK;
     if (type && !rest_request_is(type, "application/json"))
         return ctx_fail(cx, CODE_UNSUPPORTED, "content type \"%.100s\": expected application/json",

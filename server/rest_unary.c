@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_unary.c - a plain request: JSON in, the method, JSON out.
  *
- * The daemon's thread only collects the body (bounded). Reading the JSON, the method itself and writing
- * the answer happen on a handler's thread, because all three can take long.
+ * The daemon's thread only collects the body (bounded). Reading the JSON, the method itself and
+ * writing the answer happen on a handler's thread, because all three can take long.
  *
  * Which success is which status follows from the types, for every method alike: a POST that answers
- * with a job's id that the caller did not give has started a job (202 and its Location); an unhealthy
- * Health is 503, so that simple monitors need not read it; everything else is 200. */
+ * with a job's id that the caller did not give has started a job (202 and its Location); an
+ * unhealthy Health is 503, so that simple monitors need not read it; everything else is 200. */
 #include <string.h>
 
 #include "base/clk.h"

@@ -61,7 +61,8 @@ static enum code begin_file(struct rest_upload *u, const struct multipart_part *
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"file\": the file has no name");
     u->metadata.filename = str_safe_name(&cx->arena, part->filename, part->filename_len);
     u->metadata.content_type =
-        ctx_strdup(cx, part->content_type && strlen(part->content_type) <= 200 ? part->content_type : "");
+        ctx_strdup(cx, part->content_type && strlen(part->content_type) <= 200 ? part->content_type
+                                                                               : "");
     if (!u->metadata.filename || !u->metadata.content_type)
         return ctx_oom(cx);
     return upload_begin(cx, u->request->rest->settings, &u->upload);
@@ -82,7 +83,8 @@ static enum code on_begin(void *arg, const struct multipart_part *part)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "unknown field \"%s\"", name ? name : "");
     }
     if (u->seen[u->part] && u->part != PART_LANGUAGES)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": given twice", part_names[u->part]);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": given twice",
+                        part_names[u->part]);
     u->seen[u->part] = true;
     buf_clear(&u->field);
     u->field.limit = u->part == PART_METADATA ? METADATA_LIMIT : FIELD_LIMIT;
@@ -105,7 +107,8 @@ static enum code add_languages(struct rest_upload *u, char *list)
 {
     struct ctx *cx = ctx_of(u);
     char *state = NULL;
-    for (char *one = strtok_r(list, ", \t\r\n", &state); one; one = strtok_r(NULL, ", \t\r\n", &state)) {
+    for (char *one = strtok_r(list, ", \t\r\n", &state); one;
+         one = strtok_r(NULL, ", \t\r\n", &state)) {
         if (u->metadata.n_languages == MAX_LANGUAGES)
             return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"languages\": more than %d",
                             MAX_LANGUAGES);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_watch.c - a job's events as Server-Sent Events.
  *
- * The hub (server/hub.h) wakes a watch from its thread; the daemon's thread then takes the events and
- * writes them. With nothing to send the connection is suspended: it costs no thread, however long the
- * job takes. Beginning a watch reads a row, which is a task of the handlers.
+ * The hub (server/hub.h) wakes a watch from its thread; the daemon's thread then takes the events
+ * and writes them. With nothing to send the connection is suspended: it costs no thread, however
+ * long the job takes. Beginning a watch reads a row, which is a task of the handlers.
  *
  * A suspended connection neither times out nor notices that its client is gone. A ticker thread
  * therefore sends a comment every 15 seconds, and the failing write ends the watch.
  *
  * Locks: the list's, then a watch's. A watch's lock guards the four flags; `suspended` is only true
- * while the connection is, so a wake either finds it so and resumes, or leaves `woken` behind for the
- * next look. The hub is never called with one of them held. */
+ * while the connection is, so a wake either finds it so and resumes, or leaves `woken` behind for
+ * the next look. The hub is never called with one of them held. */
 #include <stdlib.h>
 #include <string.h>
 

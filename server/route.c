@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* route.c - which method a verb and a path mean (route.h).
  *
- * A place is a list of segments; the methods of one place differ in their verbs. Looking up compares
- * the path with every place (there are a few dozen) and keeps the most literal one, so
+ * A place is a list of segments; the methods of one place differ in their verbs. Looking up
+ * compares the path with every place (there are a few dozen) and keeps the most literal one, so
  * "/jobs/statistics" is never taken for a job's id, and a verb that the most literal place does not
- * know is 405 even if a less literal one would. The path is cut at its slashes before it is decoded:
- * a %2F belongs to the value. */
+ * know is 405 even if a less literal one would. The path is cut at its slashes before it is
+ * decoded: a %2F belongs to the value. */
 #include "server/route.h"
 
 #include <stdio.h>
@@ -93,7 +93,8 @@ static enum code add_method(struct ctx *cx, struct route_table *t, const struct 
         t->places[t->n++] = place;
     for (size_t i = 0; i < p->n; i++)
         if (strcmp(p->segments[i].text, place.segments[i].text) != 0)
-            return ctx_fail(cx, CODE_INTERNAL, "the route \"%s\" names its field differently", m->route);
+            return ctx_fail(cx, CODE_INTERNAL, "the route \"%s\" names its field differently",
+                            m->route);
     if (by_verb(p, m->verb) || p->n_methods == MAX_VERBS)
         return ctx_fail(cx, CODE_INTERNAL, "more than one method for \"%s %s\"", m->verb, m->route);
     p->methods[p->n_methods++] = m;
@@ -117,8 +118,8 @@ enum code route_compile(struct ctx *cx, const struct method *methods, size_t n,
         p->allow = by_verb(p, "GET") ? "GET, HEAD" : "";
         for (size_t k = 0; p->allow && k < p->n_methods; k++)
             if (strcmp(p->methods[k]->verb, "GET") != 0)
-                p->allow = ctx_printf(cx, "%s%s%s", p->allow, *p->allow ? ", " : "",
-                                      p->methods[k]->verb);
+                p->allow =
+                    ctx_printf(cx, "%s%s%s", p->allow, *p->allow ? ", " : "", p->methods[k]->verb);
         p->allow = p->allow ? ctx_printf(cx, "%s, OPTIONS", p->allow) : NULL;
         if (!p->allow)
             return CODE_OUT_OF_MEMORY;
@@ -137,7 +138,8 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-enum code route_decode(struct ctx *cx, const char *s, size_t n, const char *what, const char **ret_text)
+enum code route_decode(struct ctx *cx, const char *s, size_t n, const char *what,
+                       const char **ret_text)
 {
     char *out = ctx_alloc(cx, n + 1), *w = out;
     if (!out)
@@ -147,8 +149,8 @@ enum code route_decode(struct ctx *cx, const char *s, size_t n, const char *what
         if (c == '%') {
             int high = n - i > 2 ? hex(s[i + 1]) : -1, low = high >= 0 ? hex(s[i + 2]) : -1;
             if (low < 0)
-                return ctx_fail(cx, CODE_INVALID_ARGUMENT, "%s: \"%%\" without two hexadecimal digits",
-                                what);
+                return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                                "%s: \"%%\" without two hexadecimal digits", what);
             c = (char)(high << 4 | low);
             i += 2;
         }
@@ -191,8 +193,8 @@ static bool fits(const struct place *p, const char *const segments[], size_t n)
     return true;
 }
 
-enum code route_find(struct ctx *cx, const struct route_table *table, const char *verb, const char *path,
-                     struct route_match *ret_match)
+enum code route_find(struct ctx *cx, const struct route_table *table, const char *verb,
+                     const char *path, struct route_match *ret_match)
 {
     const char *segments[ROUTE_MAX_SEGMENTS];
     size_t n;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* route.h - which method a verb and a path mean, from the google.api.http templates of the methods.
  *
- * Templates are literal segments and {field} segments. A literal wins over a field, one trailing slash
- * does not matter, HEAD is answered where GET is. A table never changes: all threads share it. */
+ * Templates are literal segments and {field} segments. A literal wins over a field, one trailing
+ * slash does not matter, HEAD is answered where GET is. A table never changes: all threads share
+ * it. */
 #ifndef SERVER_ROUTE_H
 #define SERVER_ROUTE_H
 
@@ -29,10 +30,11 @@ enum code route_compile(struct ctx *cx, const struct method *methods, size_t n,
                         struct route_table **ret_table) MUST_CHECK;
 
 /* `path` as it came, with %XX. NOT_FOUND; INVALID_ARGUMENT: a bad %. Values live in cx's arena. */
-enum code route_find(struct ctx *cx, const struct route_table *table, const char *verb, const char *path,
-                     struct route_match *ret_match) MUST_CHECK;
+enum code route_find(struct ctx *cx, const struct route_table *table, const char *verb,
+                     const char *path, struct route_match *ret_match) MUST_CHECK;
 
-/* s[0..n) without its %XX, in cx's arena. INVALID_ARGUMENT: a bad % or a NUL; `what` names the place. */
+/* s[0..n) without its %XX, in cx's arena. INVALID_ARGUMENT: a bad % or a NUL; `what` names the
+ * place. */
 enum code route_decode(struct ctx *cx, const char *s, size_t n, const char *what,
                        const char **ret_text) MUST_CHECK;
 

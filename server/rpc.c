@@ -2,13 +2,14 @@
 /* rpc.c - the life of the gRPC server: arguments, methods, the poller, the drain.
  *
  * Called by main. One completion queue and one poller thread serve everything (more of either was
- * slower on small machines); whatever may block is a step on the handler threads. Every method of the
- * table has a few armed calls, and one more kind of call catches the rest as UNIMPLEMENTED, without
- * which the core would keep unknown calls until their deadline.
+ * slower on small machines); whatever may block is a step on the handler threads. Every method of
+ * the table has a few armed calls, and one more kind of call catches the rest as UNIMPLEMENTED,
+ * without which the core would keep unknown calls until their deadline.
  *
- * Limits against clients that mean harm: message size, headers, streams a connection, memory of the core (a
- * quota), pings, time for the handshake. A connection is asked to go after an hour, so that clients
- * spread over servers again; what runs on it may end in peace, for uploads and watches take long.
+ * Limits against clients that mean harm: message size, headers, streams a connection, memory of the
+ * core (a quota), pings, time for the handshake. A connection is asked to go after an hour, so that
+ * clients spread over servers again; what runs on it may end in peace, for uploads and watches take
+ * long.
  *
  * Listening comes here, calls in rpc_call.c, each kind of call in a file of its own. */
 #include <grpc/grpc_security.h>
@@ -107,11 +108,13 @@ static void *poll_main(void *arg)
     }
 }
 
+static atomic_bool core_log_off; /* while listening: the failure is reported in our words */
+
 /* The core's own complaints (failed handshakes, odd sockets), at most one a second. */
 static void core_log(gpr_log_func_args *args)
 {
     static atomic_llong last, dropped;
-    if (args->severity != GPR_LOG_SEVERITY_ERROR)
+    if (args->severity != GPR_LOG_SEVERITY_ERROR || atomic_load(&core_log_off))
         return;
     long long now = clk_mono_ms(), before = atomic_load(&last);
     if (before && now - before < 1000) {
@@ -127,7 +130,8 @@ static void create_server(struct rpc *rpc)
 {
     grpc_resource_quota *quota = grpc_resource_quota_create("server");
     grpc_resource_quota_resize(quota, CORE_MEMORY);
-#define INTEGER(name, number) {.type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number)}
+#define INTEGER(name, number)                                                                      \
+    {.type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number)}
     grpc_arg args[] = {
         INTEGER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MAX_MESSAGE),
         INTEGER(GRPC_ARG_MAX_CONCURRENT_STREAMS, MAX_STREAMS),
@@ -190,8 +194,7 @@ static enum code add_methods(struct ctx *cx, struct rpc *rpc)
     for (size_t i = 0; i < n; i++)
         add_method(rpc, all[i].path, all[i].input, &all[i], start_of(all[i].kind));
 
-    const ProtobufCMessageDescriptor *health =
-        &grpc__health__v1__health_check_request__descriptor;
+    const ProtobufCMessageDescriptor *health = &grpc__health__v1__health_check_request__descriptor;
     const ProtobufCMessageDescriptor *reflection =
         &grpc__reflection__v1__server_reflection_request__descriptor;
     add_method(rpc, "/grpc.health.v1.Health/Check", health, NULL, rpc_health_check_start);
@@ -237,12 +240,15 @@ static enum code listen_on(struct ctx *cx, struct rpc *rpc)
     if (!address)
         return ctx_oom(cx);
     grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
+    atomic_store(&core_log_off, true);
     rpc->port = grpc_server_add_http2_port(rpc->server, address, plain);
+    atomic_store(&core_log_off, false);
     grpc_server_credentials_release(plain);
     if (!rpc->port)
-        return ctx_fail(cx, CODE_UNAVAILABLE,
-                        "could not listen on \"%s\": %s; set GRPC_PORT (and HOST) to an address that is free",
-                        address, why_not(host, port));
+        return ctx_fail(
+            cx, CODE_UNAVAILABLE,
+            "could not listen on \"%s\": %s; set GRPC_PORT (and HOST) to an address that is free",
+            address, why_not(host, port));
     return CODE_OK;
 }
 

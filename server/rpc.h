@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rpc.h - the gRPC server: every service of localrag.v1, grpc.health.v1, reflection v1 and v1alpha. */
+/* rpc.h - the gRPC server: every service of localrag.v1, grpc.health.v1, reflection v1 and v1alpha.
+ */
 #ifndef SERVER_RPC_H
 #define SERVER_RPC_H
 
@@ -9,8 +10,8 @@
 
 struct rpc;
 
-/* Listens on HOST:GRPC_PORT and serves at once. methods_init must have run; the rest is borrowed and
- * must outlive the server. UNAVAILABLE: the address cannot be used; names GRPC_PORT. */
+/* Listens on HOST:GRPC_PORT and serves at once. methods_init must have run; the rest is borrowed
+ * and must outlive the server. UNAVAILABLE: the address cannot be used; names GRPC_PORT. */
 enum code rpc_start(struct ctx *cx, const struct settings *settings, struct handlers *handlers,
                     struct hub *hub, struct rpc **ret_rpc) MUST_CHECK;
 

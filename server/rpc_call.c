@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rpc_call.c - the life of one call on the core API: armed, begun, receiving, sending, ended, freed.
+/* rpc_call.c - the life of one call on the core API: armed, begun, receiving, sending, ended,
+ * freed.
  *
  * Used by rpc.c (arming) and by the kinds of calls. What the core demands and this file keeps:
  *  - batches of one call are started one at a time: under the call's lock;
@@ -23,7 +24,9 @@
 #include "server/rpc_call.h"
 #include "server/rpc_tsan.h"
 
-enum { MAX_STATUS_MESSAGE = 1500 }; /* percent-encoded it must fit in a client's 8 KiB of trailers */
+enum {
+    MAX_STATUS_MESSAGE = 1500
+}; /* percent-encoded it must fit in a client's 8 KiB of trailers */
 
 static void free_call(struct rpc_call *call)
 {
@@ -381,7 +384,8 @@ void rpc_call_refuse_after_send(struct rpc_call *call, enum code code, const cha
     rpc_call_unref(call);
 }
 
-void rpc_call_step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs), bool first)
+void rpc_call_step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs),
+                   bool first)
 {
     call->task.run = run;
     if (!first)
@@ -426,8 +430,8 @@ void rpc_call_arm(struct rpc *rpc, const struct rpc_method *method)
     grpc_call_error error =
         method->registered
             ? grpc_server_request_registered_call(rpc->server, method->registered, &call->core,
-                                                  &call->deadline, &call->metadata, NULL, rpc->queue,
-                                                  rpc->queue, &call->tag_new)
+                                                  &call->deadline, &call->metadata, NULL,
+                                                  rpc->queue, rpc->queue, &call->tag_new)
             : grpc_server_request_call(rpc->server, &call->core, &call->details, &call->metadata,
                                        rpc->queue, rpc->queue, &call->tag_new);
     if (error != GRPC_CALL_OK) /* the server shuts down */

@@ -45,7 +45,8 @@ struct rpc_call {
     const struct rpc_method *method;
     struct ctx cx; /* used by the poller before and a handler thread while a step runs */
     void *state; /* the kind's own, in cx's arena */
-    grpc_byte_buffer *received; /* set before the done of rpc_call_receive; NULL: no more messages */
+    grpc_byte_buffer
+        *received; /* set before the done of rpc_call_receive; NULL: no more messages */
     struct task task; /* the step that is queued or runs */
     pthread_mutex_t lock; /* serialises grpc_call_start_batch and guards what follows */
 
@@ -112,16 +113,16 @@ bool rpc_call_ref_if_alive(struct rpc_call *call);
 /* True once the client is gone: cancelled, deadline passed, connection lost. */
 bool rpc_call_cancelled(struct rpc_call *call);
 
-/* `gone` is called once the client is gone or the server wants open-ended streams to end; at once when
- * that is so already; maybe twice; maybe after the end. Any thread. */
+/* `gone` is called once the client is gone or the server wants open-ended streams to end; at once
+ * when that is so already; maybe twice; maybe after the end. Any thread. */
 void rpc_call_on_gone(struct rpc_call *call, rpc_start_fn gone);
 void rpc_call_tell_gone(struct rpc_call *call);
 
 /* Reads the next message into call->received. One at a time. */
 void rpc_call_receive(struct rpc_call *call, rpc_done_fn done);
 
-/* Sends one message of a stream, or just the headers (NULL). False: it was not started, `done` will not
- * be called: one is under way or the call ended. done(ok=false): the client is gone. */
+/* Sends one message of a stream, or just the headers (NULL). False: it was not started, `done` will
+ * not be called: one is under way or the call ended. done(ok=false): the client is gone. */
 bool rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message, rpc_done_fn done);
 
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message); /* OK with a message */
@@ -133,7 +134,8 @@ void rpc_call_refuse(struct rpc_call *call, enum code code, const char *message)
 void rpc_call_refuse_after_send(struct rpc_call *call, enum code code, const char *message);
 
 /* Queues a step. `first`: refuses the call with RESOURCE_EXHAUSTED when the queue is full. */
-void rpc_call_step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs), bool first);
+void rpc_call_step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs),
+                   bool first);
 struct rpc_call *rpc_call_of(struct task *task);
 
 /* ---- rpc_codec.c ---- */
@@ -141,7 +143,8 @@ grpc_byte_buffer *rpc_pack(const ProtobufCMessage *message);
 
 /* Checks and unpacks call->received, which is freed, into `arena`. INVALID_ARGUMENT: none, broken.
  * TOO_LARGE: more than RPC_MAX_MESSAGE when inflated. The failure is recorded in call->cx. */
-enum code rpc_unpack(struct rpc_call *call, struct arena *arena, ProtobufCMessage **ret_message) MUST_CHECK;
+enum code rpc_unpack(struct rpc_call *call, struct arena *arena,
+                     ProtobufCMessage **ret_message) MUST_CHECK;
 
 /* ---- the kinds of calls: what `start` may be ---- */
 void rpc_unary_start(struct rpc_call *call);

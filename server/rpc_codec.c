@@ -3,8 +3,8 @@
  *
  * Called by the kinds of calls. The core hands over compressed messages as they came
  * (GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION is 0) because its own decompression has no bound: a
- * megabyte of gzip would become a gigabyte before any limit is looked at. Here the output is bounded
- * while it grows. Nothing is unpacked that pbcheck has not walked over.
+ * megabyte of gzip would become a gigabyte before any limit is looked at. Here the output is
+ * bounded while it grows. Nothing is unpacked that pbcheck has not walked over.
  *
  * It does not judge the values of a message and keeps none of its bytes: unpacking copies. */
 #include <grpc/byte_buffer_reader.h>
@@ -74,7 +74,8 @@ static enum code unpack_bytes(struct rpc_call *call, struct arena *arena, const 
     ProtobufCMessage *message = protobuf_c_message_unpack(d, &arena->pb, len, data);
     if (!message)
         return ctx_fail(&call->cx, CODE_INVALID_ARGUMENT,
-                        "could not unpack the %s message: broken, or too many fields", d->short_name);
+                        "could not unpack the %s message: broken, or too many fields",
+                        d->short_name);
     *ret_message = message;
     return CODE_OK;
 }

@@ -10,9 +10,11 @@
 #include "server/desc.h"
 #include "server/rpc_call.h"
 
-enum { SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
-       NOT_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
-       SERVICE_UNKNOWN = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN };
+enum {
+    SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
+    NOT_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
+    SERVICE_UNKNOWN = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
+};
 
 struct health_watch {
     struct rpc_call *call;
@@ -39,7 +41,8 @@ static enum code read_service(struct rpc_call *call, bool *ret_known)
 {
     ProtobufCMessage *message;
     TRY(rpc_unpack(call, &call->cx.arena, &message));
-    const char *service = ((const Grpc__Health__V1__HealthCheckRequest *)(const void *)message)->service;
+    const char *service =
+        ((const Grpc__Health__V1__HealthCheckRequest *)(const void *)message)->service;
     *ret_known = !*service || desc_is_service(service);
     return CODE_OK;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rpc_reflection.c - grpc.reflection v1 and v1alpha: grpcurl and friends need no .proto files.
  *
- * Both versions are the same on the wire, so both are read and written with the v1 types. One request
- * is answered before the next is asked for, on the poller: the answers are spans of the embedded
- * descriptor set, nothing blocks. A file comes without its imports; every client asks for those it
- * misses. */
+ * Both versions are the same on the wire, so both are read and written with the v1 types. One
+ * request is answered before the next is asked for, on the poller: the answers are spans of the
+ * embedded descriptor set, nothing blocks. A file comes without its imports; every client asks for
+ * those it misses. */
 #include <grpc/status.h>
 
 #include "grpc/reflection/v1/reflection.pb-c.h"

@@ -2,8 +2,8 @@
 /* rpc_upload.c - a client stream into server/upload.h.
  *
  * Started by rpc.c for METHOD_UPLOAD. Every message is one step on a handler thread, and the next
- * message is asked for only when the step is done: a slow client holds no thread, a fast one is held
- * back by HTTP/2 flow control, and memory is one message a call.
+ * message is asked for only when the step is done: a slow client holds no thread, a fast one is
+ * held back by HTTP/2 flow control, and memory is one message a call.
  *
  * A stream that ends because the client sent everything and one that ends because the client is
  * gone look the same at first (no more messages; the cancellation may be told a moment later). An
@@ -64,8 +64,8 @@ static enum code take_metadata(struct rpc_call *call, struct upload_call *u)
     return CODE_OK;
 }
 
-/* A message that is one `data` field and nothing else, as every client writes it: its header's length
- * in bytes. 0: something else. */
+/* A message that is one `data` field and nothing else, as every client writes it: its header's
+ * length in bytes. 0: something else. */
 static size_t plain_header(const grpc_byte_buffer *buffer)
 {
     const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;

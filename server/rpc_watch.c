@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rpc_watch.c - server streams out of server/hub.h: the job as it is, then every change.
  *
- * Started by rpc.c for METHOD_WATCH. A stream holds no thread: the hub's wake, the end of a send and
- * the client's going all lead to kick(), and kick() queues one pump step unless one is queued, runs
- * or waits for a send (`busy`); what happens meanwhile is remembered (`again`). Only the pump looks at
- * the watcher, sends, and ends the call, so there is never more than one message in flight and the
- * hub's own queue absorbs a slow reader.
+ * Started by rpc.c for METHOD_WATCH. A stream holds no thread: the hub's wake, the end of a send
+ * and the client's going all lead to kick(), and kick() queues one pump step unless one is queued,
+ * runs or waits for a send (`busy`); what happens meanwhile is remembered (`again`). Only the pump
+ * looks at the watcher, sends, and ends the call, so there is never more than one message in flight
+ * and the hub's own queue absorbs a slow reader.
  *
- * Lock order: the hub's, then the call's. The pump calls the hub without holding the call's lock. */
+ * Lock order: the hub's, then the call's. The pump calls the hub without holding the call's lock.
+ */
 #include "localrag/v1/job.pb-c.h"
 #include "server/rpc_call.h"
 

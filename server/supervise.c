@@ -2,9 +2,9 @@
 /* supervise.c - one thread that spawns localrag-worker, waits for it, and spawns it again.
  *
  * Started by main when TASK_MAX_WORKERS is above 0. The thread that spawns is the thread that lives
- * as long as the worker should: the worker asks the kernel for a signal when it ends (LOCALRAG_SUPERVISED=1
- * says so), so a server that is killed leaves nothing behind. When the worker ends, its jobs are
- * given back at once instead of after the lease.
+ * as long as the worker should: the worker asks the kernel for a signal when it ends
+ * (LOCALRAG_SUPERVISED=1 says so), so a server that is killed leaves nothing behind. When the
+ * worker ends, its jobs are given back at once instead of after the lease.
  *
  * posix_spawn only: fork would copy the state of gRPC's threads. The worker gets this process's
  * environment, no file descriptors but 0-2, an empty signal mask and default signal actions.
@@ -63,35 +63,19 @@ static char *beside_this_program(const char *name)
     return program;
 }
 
-/* This process's environment and what the worker needs to know about its supervisor. */
+/* This process's environment and LOCALRAG_SUPERVISED=1. The texts are borrowed. */
 static char **make_environment(void)
 {
+    static char supervised[] = "LOCALRAG_SUPERVISED=1";
     size_t n = 0;
     while (environ[n])
         n++;
-    char **all = calloc(n + 3, sizeof(*all));
+    char **all = calloc(n + 2, sizeof(*all));
     if (!all)
         return NULL;
     memcpy(all, environ, n * sizeof(*all));
-    static char supervised[] = "LOCALRAG_SUPERVISED=1";
     all[n] = supervised;
-    /* the same host name on both sides, or supervise could not name the pool that died */
-    if (asprintf(&all[n + 1], "LOCALRAG_HOST_NAME=%s", pools_host()) < 0) {
-        free(all);
-        return NULL;
-    }
     return all;
-}
-
-static void free_environment(char **all)
-{
-    if (!all)
-        return;
-    size_t last = 0;
-    while (all[last + 1])
-        last++;
-    free(all[last]); /* the one made by make_environment */
-    free(all);
 }
 
 /* Returns 0 or an errno. */
@@ -113,7 +97,8 @@ static int spawn_worker(const struct supervisor *s, pid_t *ret_pid)
     return error;
 }
 
-/* True when the server stops; false after timeout_ms (-1: none) or when `fd` (-1: none) is readable. */
+/* True when the server stops; false after timeout_ms (-1: none) or when `fd` (-1: none) is
+ * readable. */
 static bool wait_for(const struct supervisor *s, int fd, int timeout_ms)
 {
     struct pollfd fds[2] = {{.fd = s->stop_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
@@ -148,7 +133,8 @@ static void log_exit(const struct supervisor *s, pid_t pid, int status, bool sto
     if (stopping)
         log_info(NULL, "worker %d %s", (int)pid, how);
     else
-        log_warning(NULL, "worker %d %s (restarts so far: %d); giving its jobs back and starting another",
+        log_warning(NULL,
+                    "worker %d %s (restarts so far: %d); giving its jobs back and starting another",
                     (int)pid, how, s->restarts);
 }
 
@@ -158,7 +144,8 @@ static void give_jobs_back(const struct supervisor *s, pid_t pid)
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
     cx.deadline_ms = clk_mono_ms() + 10 * 1000; /* later the lease does it */
     if (pools_died(&cx, s->jobs, pools_host(), (int)pid) != CODE_OK)
-        log_failure(&cx, LOG_LEVEL_WARNING, "could not give the worker's jobs back at once; its lease will");
+        log_failure(&cx, LOG_LEVEL_WARNING,
+                    "could not give the worker's jobs back at once; its lease will");
 }
 
 /* Runs one worker to its end. False: the server stops. */
@@ -213,7 +200,7 @@ static void free_supervisor(struct supervisor *s)
     jobs_close(s->jobs);
     if (s->stop_fd >= 0)
         close(s->stop_fd);
-    free_environment(s->environment);
+    free(s->environment);
     free(s->program);
     free(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* sweeper.c - one thread, its own `struct jobs`, one tick after another until the server stops.
  *
- * Started by main. The sweep is the only healer of lost hints and dead pools, so an error never ends
- * the loop: it is logged when it begins and when it is over, not every second. Several servers may
- * run it; sweep_tick sorts out who has the tick. It decides nothing about jobs itself. */
+ * Started by main. The sweep is the only healer of lost hints and dead pools, so an error never
+ * ends the loop: it is logged when it begins and when it is over, not every second. Several servers
+ * may run it; sweep_tick sorts out who has the tick. It decides nothing about jobs itself. */
 #include <pthread.h>
 #include <stdlib.h>
 

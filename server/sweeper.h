@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* sweeper.h - the thread that runs the sweep (jobs/pools.h) and notices whether PostgreSQL answers. */
+/* sweeper.h - the thread that runs the sweep (jobs/pools.h) and notices whether PostgreSQL answers.
+ */
 #ifndef SERVER_SWEEPER_H
 #define SERVER_SWEEPER_H
 
@@ -7,8 +8,8 @@
 
 struct sweeper;
 
-/* `changed(arg, database)` is called from the sweeper's thread whenever PostgreSQL goes or comes; it
- * counts as there at first. */
+/* `changed(arg, database)` is called from the sweeper's thread whenever PostgreSQL goes or comes;
+ * it counts as there at first. */
 enum code sweeper_start(struct ctx *cx, const struct settings *settings,
                         void (*changed)(void *arg, bool database), void *arg,
                         struct sweeper **ret_sweeper) MUST_CHECK;

@@ -89,8 +89,11 @@ static enum code check_metadata(struct ctx *cx, const Localrag__V1__UploadMetada
 {
     if (!m || !*m->filename)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "filename: missing or empty");
-    if (strlen(m->idempotency_key) > MAX_KEY)
+    size_t key_len = strlen(m->idempotency_key);
+    if (key_len > MAX_KEY)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: longer than %d bytes", MAX_KEY);
+    if (str_utf8_prefix(m->idempotency_key, key_len) != key_len)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: not valid UTF-8");
     s->idempotency_key = *m->idempotency_key ? m->idempotency_key : NULL;
     s->priority = m->priority ? state_priority_name(m->priority) : "high";
     if (!*s->priority)
@@ -136,7 +139,8 @@ static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetad
 static enum code store(struct ctx *cx, struct upload *u, struct job_submission *s, char hash[65])
 {
     TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
-    u->orphan = strdup(s->file_path);
+    if (!(u->orphan = strdup(s->file_path)))
+        blob_remove(s->file_path);
     digest_hex(u->digest, hash);
     s->content_hash = hash;
     s->file_size = u->size;

@@ -19,7 +19,7 @@
 
 #include "base/str.h"
 
-enum { WRITE_BACK_STEP = 8 << 20 };
+enum { WRITE_BACK_STEP = 8 << 20, MAX_ROOT = 3000 };
 
 struct blob {
     int fd;
@@ -55,10 +55,12 @@ static bool make_folders(const char *path)
 
 enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
 {
+    char id[37];
+    if (strlen(root) > MAX_ROOT)
+        return ctx_fail(cx, CODE_UNAVAILABLE, "the path of the uploads is longer than %d bytes", MAX_ROOT);
     struct blob *b = calloc(1, sizeof(*b));
     if (!b)
         return ctx_oom(cx);
-    char id[37];
     str_uuid(id);
     snprintf(b->root, sizeof(b->root), "%s", root);
     snprintf(b->temp, sizeof(b->temp), "%.3000s/.incoming/%s", root, id);
@@ -121,11 +123,21 @@ enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const 
         return file_error(cx, "sync", b->temp);
     if (mkdir(folder, 0750) != 0 && errno != EEXIST)
         return file_error(cx, "create", folder);
+    enum code code = CODE_OK;
     if (rename(b->temp, path) != 0)
-        return file_error(cx, "rename", b->temp);
-    b->committed = true;
-    TRY(sync_folder(cx, folder));
-    TRY(sync_folder(cx, b->root));
+        code = file_error(cx, "rename", b->temp);
+    else
+        b->committed = true;
+    if (code == CODE_OK)
+        code = sync_folder(cx, folder);
+    if (code == CODE_OK)
+        code = sync_folder(cx, b->root);
+    if (code != CODE_OK) {
+        if (b->committed)
+            unlink(path);
+        (void)rmdir(folder);
+        return code;
+    }
     *ret_path = path;
     return CODE_OK;
 }

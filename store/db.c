@@ -9,7 +9,8 @@
  * A connection that broke while idle is noticed before the next statement (the socket is readable with
  * an end), so a restarted server costs callers nothing. One that breaks during a statement is
  * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may be
- * repeated. Inside a transaction there is no reconnect; db_rollback or the next db_begin recovers. */
+ * repeated. Inside a transaction there is no reconnect: every call fails until db_rollback or the next
+ * db_begin, so that what belongs to a lost transaction never runs outside of one. */
 #include "store/db.h"
 
 #include <errno.h>
@@ -21,14 +22,21 @@
 
 #include "base/clk.h"
 
-enum { CONNECT_MS = 3000, STATEMENT_MS = 60000, CANCEL_MS = 2000, MAX_PREPARED = 256, MAX_ARGS = 24 };
+enum {
+    CONNECT_MS = 3000,
+    STATEMENT_MS = 60000,
+    CANCEL_MS = 2000,
+    ROLLBACK_MS = 5000,
+    MAX_PREPARED = 256,
+    MAX_ARGS = 24
+};
 
 struct db {
     PGconn *conn; /* NULL: not connected */
     char *url;
     char application[64];
-    bool in_transaction;
-    int64_t used_ms; /* when the connection last answered */
+    bool in_transaction; /* also when its connection is lost */
+    bool parting; /* the server said that it ends this connection */
     int64_t retry_ms; /* no connection attempt before this */
     unsigned n_prepared;
     const struct query *prepared[MAX_PREPARED];
@@ -57,7 +65,7 @@ static void disconnect(struct db *db)
     PQfinish(db->conn);
     db->conn = NULL;
     db->n_prepared = 0;
-    db->in_transaction = false;
+    db->parting = false;
 }
 
 void db_close(struct db *db)
@@ -123,25 +131,30 @@ static bool finish_connecting(PGconn *conn, int64_t until_ms)
     return state == PGRES_POLLING_OK;
 }
 
-static void ignore_notice(void *arg, const PGresult *result)
+/* Between statements the server's last words (57P01 and the like) come as a notice. */
+static void take_notice(void *arg, const PGresult *result)
 {
-    (void)arg;
-    (void)result;
+    struct db *db = arg;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (state && (strncmp(state, "57P", 3) == 0 || strcmp(state, "25P03") == 0))
+        db->parting = true;
 }
 
 static enum code connect_now(struct ctx *cx, struct db *db)
 {
     if (clk_mono_ms() < db->retry_ms)
         return ctx_fail(cx, CODE_UNAVAILABLE, "the database is not reachable");
-    const char *keys[] = {"dbname", "application_name", "options", "fallback_application_name", NULL};
-    const char *values[] = {db->url, db->application,
+    /* What stands before dbname is a default, what stands behind wins. Without tcp_user_timeout a
+     * server that vanished from the network would hold even the request to cancel for minutes. */
+    const char *keys[] = {"tcp_user_timeout", "dbname", "application_name", "options", NULL};
+    const char *values[] = {"10000", db->url, db->application,
                             "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
                             "-c TimeZone=UTC",
-                            "localrag", NULL};
+                            NULL};
     db->conn = PQconnectStartParams(keys, values, 1);
     if (!db->conn)
         return ctx_oom(cx);
-    PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+    PQsetNoticeReceiver(db->conn, take_notice, db);
     if (PQstatus(db->conn) == CONNECTION_BAD || !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
         const char *why = one_line(cx, PQerrorMessage(db->conn));
         disconnect(db);
@@ -150,7 +163,6 @@ static enum code connect_now(struct ctx *cx, struct db *db)
                         *why ? why : "timed out while connecting");
     }
     PQsetnonblocking(db->conn, 1);
-    db->used_ms = clk_mono_ms();
     return CODE_OK;
 }
 
@@ -158,19 +170,22 @@ static enum code connect_now(struct ctx *cx, struct db *db)
 static bool broke_while_idle(struct db *db)
 {
     struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
-    if (poll(&p, 1, 0) <= 0)
-        return false;
-    return !PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK;
+    while (poll(&p, 1, 0) > 0) {
+        if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)
+            return true;
+        (void)PQisBusy(db->conn); /* parses: an error that ends the connection becomes a notice */
+        if (db->parting)
+            return true;
+    }
+    return false;
 }
 
 static enum code ready(struct ctx *cx, struct db *db)
 {
-    if (db->conn && (PQstatus(db->conn) != CONNECTION_OK || broke_while_idle(db))) {
-        bool inside = db->in_transaction;
+    if (db->conn && (PQstatus(db->conn) != CONNECTION_OK || broke_while_idle(db)))
         disconnect(db);
-        if (inside)
-            return ctx_fail(cx, CODE_UNAVAILABLE, "lost the database in a transaction");
-    }
+    if (!db->conn && db->in_transaction)
+        return ctx_fail(cx, CODE_UNAVAILABLE, "lost the database in a transaction");
     return db->conn ? CODE_OK : connect_now(cx, db);
 }
 
@@ -179,7 +194,9 @@ static enum code ready(struct ctx *cx, struct db *db)
 static enum code map_error(struct ctx *cx, const char *statement, const PGresult *r)
 {
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *message = one_line(cx, PQresultErrorMessage(r));
+    /* Not the detail: it quotes rows, and document text is not for logs. */
+    const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *message = one_line(cx, primary ? primary : PQresultErrorMessage(r));
     if (!state)
         state = "";
     enum code code = CODE_INTERNAL;
@@ -260,7 +277,6 @@ static enum code collect(struct ctx *cx, struct db *db, const char *statement, P
         PQclear(kept);
         kept = r;
     }
-    db->used_ms = clk_mono_ms();
     if (!kept)
         return ctx_fail(cx, CODE_INTERNAL, "database statement %s gave no result", statement);
     ExecStatusType status = PQresultStatus(kept);
@@ -348,13 +364,18 @@ enum code db_change(struct ctx *cx, struct db *db, const struct query *query,
     return CODE_OK;
 }
 
-enum code db_script(struct ctx *cx, struct db *db, const char *sql)
+static enum code script(struct ctx *cx, struct db *db, const char *sql, PGresult **ret_pg)
 {
     TRY(ready(cx, db));
     if (!PQsendQuery(db->conn, sql))
         return lost(cx, db, "script");
+    return collect(cx, db, "script", ret_pg);
+}
+
+enum code db_script(struct ctx *cx, struct db *db, const char *sql)
+{
     PGresult *pg = NULL;
-    TRY(collect(cx, db, "script", &pg));
+    TRY(script(cx, db, sql, &pg));
     PQclear(pg);
     return CODE_OK;
 }
@@ -367,27 +388,35 @@ enum code db_begin(struct ctx *cx, struct db *db)
     return CODE_OK;
 }
 
+/* COMMIT of a transaction in which a statement failed succeeds as a ROLLBACK, and says so. */
 enum code db_commit(struct ctx *cx, struct db *db)
 {
-    enum code code = db_script(cx, db, "COMMIT");
-    if (code == CODE_OK)
+    if (!db->in_transaction)
+        return ctx_fail(cx, CODE_INTERNAL, "there is no transaction to commit");
+    PGresult *pg = NULL;
+    enum code code = script(cx, db, "COMMIT", &pg);
+    bool committed = code == CODE_OK && strcmp(PQcmdStatus(pg), "COMMIT") == 0;
+    PQclear(pg);
+    if (committed)
         db->in_transaction = false;
     else
         db_rollback(db);
+    if (code == CODE_OK && !committed)
+        return ctx_fail(cx, CODE_INTERNAL, "a transaction that had failed was committed");
     return code;
 }
 
 /* A rollback that cannot be done cleanly is done by dropping the connection. */
 void db_rollback(struct db *db)
 {
-    if (!db->conn || !db->in_transaction)
+    if (!db->in_transaction)
         return;
     struct ctx cx;
     ctx_init(&cx, 64 * 1024);
-    if (db_script(&cx, db, "ROLLBACK") == CODE_OK)
-        db->in_transaction = false;
-    else
+    cx.deadline_ms = clk_mono_ms() + ROLLBACK_MS;
+    if (db->conn && db_script(&cx, db, "ROLLBACK") != CODE_OK)
         disconnect(db);
+    db->in_transaction = false;
     ctx_done(&cx);
 }
 

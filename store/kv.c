@@ -21,7 +21,7 @@ enum { CONNECT_MS = 500, RETRY_MS = 250, SLACK_MS = 1000, MAX_DEPTH = 4, MAX_ITE
 
 struct kv {
     redisContext *redis; /* NULL: not connected */
-    struct kv_endpoint at; /* texts are copies */
+    struct kv_endpoint at; /* texts are the settings', which outlive it */
     int64_t retry_ms;
     int64_t client_id;
 };
@@ -54,7 +54,10 @@ static enum code parse_database(struct ctx *cx, const char *text, struct kv_endp
 {
     int64_t n;
     if (!str_parse_int(text, 0, 1023, &n))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "\"%s\" is not a Redis database number", text);
+        /* Not quoted here and below: with a slash in it, it is a piece of the password. */
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                        "has no database number from 0 to 1023 at its end (a password with : / @ in it "
+                        "must be percent-encoded)");
     e->database = (int)n;
     return CODE_OK;
 }
@@ -73,6 +76,7 @@ static enum code parse_unix(struct ctx *cx, char *rest, struct kv_endpoint *e)
         *at = '\0';
         char *colon = strchr(rest, ':');
         e->password = colon ? colon + 1 : rest;
+        percent_decode(colon ? colon + 1 : rest);
         rest = at + 1;
     }
     if (rest[0] != '/')
@@ -108,7 +112,7 @@ static enum code parse_tcp(struct ctx *cx, char *rest, struct kv_endpoint *e)
     if (colon && !strchr(colon, ']')) {
         int64_t port;
         if (!str_parse_int(colon + 1, 1, 65535, &port))
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "\"%s\" is not a port", colon + 1);
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "has no port from 1 to 65535 behind its colon");
         e->port = (int)port;
         *colon = '\0';
     }
@@ -135,6 +139,8 @@ enum code kv_parse_url(struct ctx *cx, const char *url, struct kv_endpoint *ret_
     if (!rest)
         return cx->failure.code;
     TRY(is_unix ? parse_unix(cx, rest, &e) : parse_tcp(cx, rest, &e));
+    if (e.password && !*e.password) /* "redis://:@host": AUTH with nothing would be refused */
+        e.password = NULL;
     *ret_endpoint = e;
     return CODE_OK;
 }
@@ -222,6 +228,8 @@ static enum code ready(struct ctx *cx, struct kv *kv)
     if (!kv->redis || kv->redis->err)
         return gone(cx, kv, "connecting");
     redisSetTimeout(kv->redis, timeval_of(SLACK_MS));
+    if (!kv->at.unix_path)
+        (void)redisEnableKeepAlive(kv->redis); /* or a subscription never learns of a cut cable */
     if (kv->at.password) {
         const char *both[] = {"AUTH", kv->at.username, kv->at.password};
         const char *one[] = {"AUTH", kv->at.password};

@@ -59,7 +59,8 @@ static struct ocr_page end_run(struct reading *r, int run)
 {
     struct ocr_page of = r->ocr.runs[run].of;
     box_child_close(r->ocr.runs[run].child);
-    tokens_give(r->t->slot->pool->tokens);
+    if (r->ocr.runs[run].holds_token)
+        tokens_give(r->t->slot->pool->tokens);
     r->ocr.runs[run] = r->ocr.runs[--r->ocr.n_runs];
     return of;
 }
@@ -113,7 +114,7 @@ static enum code ask(struct reading *r, int run, const Extract__V1__Request *req
 /* Starts a child for the next page; the token is held. */
 static enum code start_run(struct reading *r)
 {
-    struct ocr_run run = {0};
+    struct ocr_run run = {.holds_token = true, .started_ms = clk_mono_ms()};
     struct ctx cx;
     task_scratch(r->t, &cx, 1024 * 1024);
     enum code code = box_spawn(&cx, r->t->slot->pool->box, r->document_fd, &run.child);
@@ -142,7 +143,8 @@ static enum code start_run(struct reading *r)
 enum code read_ocr_step(struct reading *r)
 {
     struct tokens *tokens = r->t->slot->pool->tokens;
-    int most = MIN(tokens_count(tokens), (int)READING_MAX_OCR);
+    /* Twice: children that went on without their token. */
+    int most = MIN(2 * tokens_count(tokens), (int)READING_MAX_OCR);
     while (r->ocr.n > 0 && r->ocr.n_runs < most) {
         if (!tokens_take(tokens, &r->ocr.token, task_wake_fd(r->t)))
             return CODE_OK;
@@ -218,6 +220,10 @@ enum code read_ocr_expire(struct reading *r, int64_t now)
 {
     for (int i = r->ocr.n_runs - 1; i >= 0; i--) {
         struct ocr_run *run = &r->ocr.runs[i];
+        if (run->holds_token && now >= run->started_ms + READING_OCR_TOKEN_MS) {
+            tokens_give(r->t->slot->pool->tokens);
+            run->holds_token = false;
+        }
         if (now < run->deadline_ms)
             continue;
         int64_t limit = r->t->settings->page_timeout_ms;

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/clk.h"
-#include "base/str.h"
 #include "workers/reading.h"
 
 enum { ROWS_LIMIT = 192 * 1024 * 1024 };
@@ -29,10 +28,9 @@ const char *reading_took_longer(struct reading *r, int64_t ms)
 const char *reading_how_it_ended(struct reading *r)
 {
     struct ctx *cx = &r->rows.cx;
-    bool killed = str_starts(ctx_message(cx), "killed");
-    const char *text = ctx_printf(cx, "the reader %s%s", killed ? "was " : "", ctx_message(cx));
+    const char *text = ctx_message(cx); /* stays in cx's memory */
     ctx_clear(cx);
-    return text ? text : "the reader ran out of memory";
+    return text;
 }
 
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code)
@@ -63,10 +61,16 @@ static int64_t nearest(int64_t a, int64_t b)
 static int64_t next_deadline(const struct reading *r)
 {
     int64_t at = r->deadline_ms;
-    if (r->text.child && r->text.phase != TEXT_IDLE)
+    if (r->text.child && r->text.phase != TEXT_IDLE) {
         at = nearest(r->text.deadline_ms, at);
-    for (int i = 0; i < r->ocr.n_runs; i++)
+        if (r->text.holds_token)
+            at = nearest(r->text.heard_ms + READING_TEXT_TOKEN_MS, at);
+    }
+    for (int i = 0; i < r->ocr.n_runs; i++) {
         at = nearest(r->ocr.runs[i].deadline_ms, at);
+        if (r->ocr.runs[i].holds_token)
+            at = nearest(r->ocr.runs[i].started_ms + READING_OCR_TOKEN_MS, at);
+    }
     if (r->rows.n)
         at = nearest(r->rows.since_ms + READING_BATCH_MS, at);
     return at;

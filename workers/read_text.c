@@ -94,7 +94,8 @@ static enum code ask(struct reading *r, const Extract__V1__Request *request, int
 {
     struct ctx cx;
     task_scratch(r->t, &cx, 1024 * 1024);
-    r->text.deadline_ms = clk_mono_ms() + timeout_ms;
+    r->text.heard_ms = clk_mono_ms();
+    r->text.deadline_ms = r->text.heard_ms + timeout_ms;
     enum code code = box_send(&cx, r->text.child, request);
     if (code != CODE_OK)
         code = lose_child(r, ctx_message(&cx), false);
@@ -225,7 +226,8 @@ static enum code opened(struct reading *r, const Extract__V1__Opened *reply)
 static enum code got_page(struct reading *r, const Extract__V1__Page *page)
 {
     struct text_pass *text = &r->text;
-    text->deadline_ms = clk_mono_ms() + r->t->settings->page_timeout_ms;
+    text->heard_ms = clk_mono_ms();
+    text->deadline_ms = text->heard_ms + r->t->settings->page_timeout_ms;
     text->failed_in_row = 0;
     text->next++;
     switch (page->verdict) {
@@ -304,7 +306,11 @@ enum code read_text_events(struct reading *r)
 enum code read_text_expire(struct reading *r, int64_t now)
 {
     struct text_pass *text = &r->text;
-    if (!text->child || text->phase == TEXT_IDLE || now < text->deadline_ms)
+    if (!text->child || text->phase == TEXT_IDLE)
+        return CODE_OK;
+    if (now >= text->heard_ms + READING_TEXT_TOKEN_MS)
+        give_token(r);
+    if (now < text->deadline_ms)
         return CODE_OK;
     int64_t limit = r->t->settings->page_timeout_ms;
     if (text->phase == TEXT_OPENING)

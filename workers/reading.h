@@ -15,6 +15,9 @@ enum {
     READING_BATCH_MS = 250,
     READING_OCR_BACKLOG = 64, /* the text pass waits while so many pages wait for OCR */
     READING_MAX_OCR = 64, /* OCR children of one document at once */
+    /* A child that takes longer than this gives its token up and goes on: a bomb slows nobody else. */
+    READING_TEXT_TOKEN_MS = 2000,
+    READING_OCR_TOKEN_MS = 20000,
     READING_GIVE_UP = 50, /* failed pages in a row */
     READING_SPAWN_TRIES = 10,
     READING_OPEN_MS = 60000, /* the least an Open may take */
@@ -35,6 +38,7 @@ struct text_pass {
     enum { TEXT_CLOSED, TEXT_OPENING, TEXT_IDLE, TEXT_READING } phase;
     int next, last; /* the page that is awaited and the last one asked for */
     int64_t deadline_ms;
+    int64_t heard_ms; /* when it was asked or answered last */
     int failed_in_row, failed_opens;
     int crashed_page; /* was given a second child already */
     bool holds_token, finished, more;
@@ -51,8 +55,8 @@ struct ocr_page { /* waits for OCR or is being read */
 struct ocr_run {
     struct ocr_page of;
     struct box_child *child;
-    bool opened;
-    int64_t deadline_ms;
+    bool opened, holds_token;
+    int64_t deadline_ms, started_ms;
 };
 
 struct ocr_pass {
@@ -111,7 +115,7 @@ int page_rows_letters(const char *text);
  * pause. */
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code);
 
-/* After box_receive() failed: "the reader was killed by signal 11"; the failure is forgotten. */
+/* After box_receive() failed: how the child ended; the failure is forgotten. */
 const char *reading_how_it_ended(struct reading *r);
 
 /* "took longer than 120 s", in rows.cx */

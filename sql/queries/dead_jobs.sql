@@ -1,4 +1,5 @@
--- Frees the jobs of dead pools, no retry spent; at the third crash the job fails.
+-- Frees the jobs of dead pools, no retry spent; at the third crash the job fails. A row that somebody has
+-- locked (its zombie is just finishing) is left to the next tick.
 UPDATE processing_jobs AS j
 SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
     status = CASE WHEN j.crash_count >= 2 THEN 'failed' ELSE 'pending' END,
@@ -10,7 +11,10 @@ SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
     error_message = CASE WHEN j.crash_count >= 2 THEN 'crashed its worker 3 times' END,
     sealed_password = CASE WHEN j.crash_count >= 2 THEN NULL ELSE j.sealed_password END,
     progress_message = CASE WHEN j.crash_count >= 2 THEN 'Failed' ELSE 'Waiting for a worker' END
-WHERE j.status = 'processing' AND j.pool_id IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM worker_pools AS p WHERE p.pool_id = j.pool_id AND p.dead_at IS NULL)
+WHERE j.status = 'processing' AND j.id IN (
+    SELECT h.id FROM processing_jobs AS h
+    WHERE h.status = 'processing' AND h.pool_id IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM worker_pools AS p WHERE p.pool_id = h.pool_id AND p.dead_at IS NULL)
+    FOR NO KEY UPDATE OF h SKIP LOCKED)
 RETURNING j.job_id, j.claim_epoch, j.status, j.priority,
           floor(extract(epoch FROM j.ready_at) * 1000)::bigint

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_pbjson.c - messages to JSON and back (base/pbjson.h), on messages of the real API.
  *
- * Expected texts are written out in full: they are what clients see. What must be refused is a table of
- * bad JSON with the words that the error has to name. */
+ * Expected texts are written out in full: they are what clients see. What must be refused is a
+ * table of bad JSON with the words that the error has to name. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,7 +136,8 @@ static void writes_a_whole_job(void **state)
         "\"error_message\":null,\"error_code\":null,\"retry_count\":0,\"max_retries\":0,"
         "\"next_attempt_at\":null,\"worker_id\":null,\"actual_duration\":9007199254740993,"
         "\"document_id\":null,\"document_name\":null,\"parent_job_id\":null,\"pages_done\":0,"
-        "\"pages_total\":0,\"result\":{\"document_id\":\"\",\"file_name\":\"\",\"content_type\":\"\","
+        "\"pages_total\":0,\"result\":{\"document_id\":\"\",\"file_name\":\"\",\"content_type\":"
+        "\"\","
         "\"page_count\":0,\"chunk_count\":0,\"failed_pages\":[],\"engines\":{\"text\":18},"
         "\"ocr_mean_confidence\":null,\"languages\":[\"eng\",\"deu\"],\"duplicate_of\":null,"
         "\"timings\":null,\"metadata\":null}}");
@@ -147,14 +148,16 @@ static void reads_what_it_writes(void **state)
     (void)state;
     assert_round_trip(
         &localrag__v1__document_result__descriptor,
-        "{\"document_id\":\"d\",\"file_name\":\"\xc3\xa4.pdf\",\"content_type\":\"application/pdf\","
+        "{\"document_id\":\"d\",\"file_name\":\"\xc3\xa4.pdf\",\"content_type\":\"application/"
+        "pdf\","
         "\"page_count\":20,\"chunk_count\":3,\"failed_pages\":[{\"page\":3,\"reason\":\"hung\"}],"
         "\"engines\":{\"text\":18,\"ocr\":2},\"ocr_mean_confidence\":0.91,\"languages\":[\"eng\"],"
         "\"duplicate_of\":null,\"timings\":{\"extract_ms\":12,\"embed_ms\":null,\"total_ms\":15},"
         "\"metadata\":{\"a\":[1,2.5,null,true,{\"b\":\"c\"}],\"empty\":{},\"list\":[]}}");
-    assert_round_trip(&localrag__v1__job_progress__descriptor,
-                      "{\"job_id\":\"j\",\"status\":\"retrying\",\"progress\":0.5,\"message\":\"m\","
-                      "\"updated_at\":\"2026-01-31T12:00:00Z\",\"pages_done\":1,\"pages_total\":2}");
+    assert_round_trip(
+        &localrag__v1__job_progress__descriptor,
+        "{\"job_id\":\"j\",\"status\":\"retrying\",\"progress\":0.5,\"message\":\"m\","
+        "\"updated_at\":\"2026-01-31T12:00:00Z\",\"pages_done\":1,\"pages_total\":2}");
     assert_round_trip(&localrag__v1__upload_document_request__descriptor,
                       "{\"metadata\":null,\"data\":\"AP+AYQ==\"}");
     assert_round_trip(&localrag__v1__upload_document_request__descriptor,
@@ -231,7 +234,8 @@ static enum code read_nested(int depth)
     size_t len = (size_t)(n + 2 * depth);
     memcpy(json + len, "}}", 2);
     ProtobufCMessage *m = NULL;
-    enum code code = pbjson_read(&cx, &localrag__v1__upload_metadata__descriptor, json, len + 2, &m);
+    enum code code =
+        pbjson_read(&cx, &localrag__v1__upload_metadata__descriptor, json, len + 2, &m);
     ctx_clear(&cx);
     return code;
 }
@@ -255,7 +259,8 @@ static void refuses_more_than_the_arena_holds(void **state)
         buf_str(&b, i ? ",\"x\"" : "\"x\"");
     buf_str(&b, "]}");
     ProtobufCMessage *m = NULL;
-    assert_int_equal(pbjson_read(&small, &localrag__v1__upload_metadata__descriptor, b.data, b.len, &m),
+    assert_int_equal(pbjson_read(&small, &localrag__v1__upload_metadata__descriptor, b.data, b.len,
+                                 &m),
                      CODE_OUT_OF_MEMORY);
     buf_done(&b);
     ctx_done(&small);
@@ -276,7 +281,8 @@ static void sets_fields_from_text(void **state)
 
     Localrag__V1__Job job = LOCALRAG__V1__JOB__INIT;
     assert_int_equal(pbjson_set_field(&cx, &job.base, "actual_duration", "0"), CODE_OK);
-    assert_int_equal(job._actual_duration_case, LOCALRAG__V1__JOB___ACTUAL_DURATION_ACTUAL_DURATION);
+    assert_int_equal(job._actual_duration_case,
+                     LOCALRAG__V1__JOB___ACTUAL_DURATION_ACTUAL_DURATION);
 
     Localrag__V1__UploadMetadata up = LOCALRAG__V1__UPLOAD_METADATA__INIT;
     char name[8];

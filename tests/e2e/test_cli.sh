@@ -20,7 +20,7 @@ run 2 frobnicate
 run 2 jobs status
 run 0 health
 run 0 upload "$DATA/text.pdf" "$DATA/mixed.pdf"
-check "upload tells the pages" has "$OUT" "3 pages"
+check "upload tells pages and engines" has "$OUT" "3 (2 text, 1 ocr)"
 run 1 upload "$DATA/encrypted.pdf"
 check "a failed upload tells why" has "$OUT" "password"
 printf 'marmalade\n' >"$STACK_TMP/password"
@@ -34,20 +34,20 @@ run 0 jobs watch "$job"
 run 0 jobs status "$job"
 check "status says completed" has "$OUT" completed
 run 0 jobs result "$job"
+run 0 --json jobs result "$job"
+document=$(sed -n 's/.*"document_id": *"\([^"]*\)".*/\1/p' <<<"$OUT" | head -n 1)
+run 0 documents show "$document"
+run 0 documents pages "$document"
+run 0 documents chunks "$document"
+run 0 documents text "$document"
+check "the text of a document is its text" has "$OUT" "Маяк виден издалека"
 run 4 jobs cancel "$job"
-run 4 jobs retry "$job"
 run 3 jobs status 00000000-0000-0000-0000-000000000000
 run 0 jobs list --status failed
 check "the failed job is listed" has "$OUT" encrypted
-run 0 jobs stats
 run 0 workers status
 check "workers as the contract prints them" has "$OUT" "high-priority-1 (high)"
-run 0 documents list
-check "documents are listed" has "$OUT" text.pdf
-run 0 documents search "ninety captains said"
-run 0 workers stop
-run 0 workers start
-run 0 jobs cleanup --days 7
+run 0 completion bash
 OUT=$("$STACK_BIN/localrag" --server "127.0.0.1:$(free_port)" --timeout 5 jobs list 2>&1)
 check "nobody there: exit 5" same 5 $?
 

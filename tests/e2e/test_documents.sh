@@ -42,7 +42,7 @@ for name in page.png page.jpg pages.tiff scan.pdf; do
     check "$name completes" same completed "$(field status)"
     rest "/api/v1/jobs/$JOB/result"
     rest "/api/v1/documents/$(field document_id)/chunks"
-    check "$name was read" has "$REST_BODY" "spare lenses"
+    check "$name was read" has "$REST_BODY" "lamp oil"
 done
 
 for name in utf8.txt latin1.txt; do

@@ -1,36 +1,46 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# test_restart.sh BUILD_DIR - jobs outlive the server and a worker that is killed; a stop is clean.
+# test_restart.sh BUILD_DIR - waiting jobs outlive the server, all of Redis, and workers that are killed.
 # shellcheck source=tests/support/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/stack.sh"
-stack_start "$1"
+stack_start "$1" TASK_MAX_WORKERS=0
 
-rest -X POST -H 'Content-Type: application/json' -d '{}' /api/v1/workers/stop
-check "workers stop" same 200 "$REST_STATUS"
 jobs=()
-for name in text.pdf mixed.pdf scan.pdf; do
+for name in text.pdf mixed.pdf scan.pdf pages.tiff utf8.txt; do
     upload "$DATA/$name"
     jobs+=("$JOB")
 done
 rest "/api/v1/jobs/${jobs[0]}/progress"
 check "a waiting job has progress 0" same 0 "$(field progress | cut -d. -f1)"
+rest "/api/v1/jobs/${jobs[0]}/result"
+check "and no result yet" same 409 "$REST_STATUS"
+check "which names the state" has "$REST_BODY" pending
+rest -X POST "/api/v1/jobs/${jobs[4]}/cancel"
+check "a waiting job can be cancelled" same 200 "$REST_STATUS"
+rest -X POST "/api/v1/jobs/${jobs[4]}/cancel"
+check "twice" same 200 "$REST_STATUS"
 
 server_down
-server_up
-rest "/api/v1/jobs/${jobs[0]}"
-check "the job is still there after a restart" same pending "$(field status)"
-rest /api/v1/health/workers
-check "a stop is remembered" same stopped "$(field status)"
-rest -X POST -H 'Content-Type: application/json' -d '{}' /api/v1/workers/start
-check "workers start" same 200 "$REST_STATUS"
+# Everything in Redis vanishes, for all tests of the run; they do not mind either.
+check "Redis forgets everything" same OK "$(redis-cli -u "$TEST_REDIS_URL" FLUSHALL 2>/dev/null)"
+server_up TASK_MAX_WORKERS=4
+rest "/api/v1/jobs/${jobs[3]}"
+check "jobs are still there" same 200 "$REST_STATUS"
 
-# Kill the worker process while it may hold a job; its jobs must go on elsewhere.
+# Kill the worker process as soon as it works on a scan.
+processing() {
+    rest "/api/v1/jobs/${jobs[2]}"
+    [ "$(field status)" != pending ]
+}
+wait_until 30 processing
 worker=$(child_of "$STACK_PID" localrag-worker)
 check "the server has a worker process" [ -n "$worker" ]
 kill -KILL "$worker"
-for job in "${jobs[@]}"; do
-    job_wait "$job"
+for job in "${jobs[@]:0:4}"; do
+    job_wait "$job" 60
     check "job $job completes after the crash" same completed "$(field status)"
 done
+rest "/api/v1/jobs/${jobs[4]}"
+check "cancelled stays cancelled" same cancelled "$(field status)"
 
 stack_done

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_route.c - which method a verb and a path mean (server/route.h).
  *
- * The methods here are made up, so that the test does not change with the API; their input types are
- * real ones because templates are checked against them. */
+ * The methods here are made up, so that the test does not change with the API; their input types
+ * are real ones because templates are checked against them. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,9 +129,12 @@ static void refuses_bad_templates(void **state)
 {
     (void)state;
     static const struct method bad[] = {
-        M("GET", "/a/{nothing}", get_job_request),   M("GET", "/a/{job_id=*}", get_job_request),
-        M("GET", "/a/x{job_id}", get_job_request),   M("GET", "a", get_job_request),
-        M("GET", "/a//b", get_job_request),          M("GET", "", get_job_request),
+        M("GET", "/a/{nothing}", get_job_request),
+        M("GET", "/a/{job_id=*}", get_job_request),
+        M("GET", "/a/x{job_id}", get_job_request),
+        M("GET", "a", get_job_request),
+        M("GET", "/a//b", get_job_request),
+        M("GET", "", get_job_request),
         M("GET", "/1/2/3/4/5/6/7/8/9", get_job_request),
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

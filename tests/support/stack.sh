@@ -42,10 +42,12 @@ stack_start() {
 # The same server with the name of another database in it.
 stack_database() { sed "s|/localrag\\([?]\\|\$\\)|/$STACK_NAME\\1|" <<<"$TEST_DATABASE_URL"; }
 
-# server_up / server_down - also for tests of restarts.
-server_up() {
-    setsid env -C "$STACK_TMP" "${STACK_ENV[@]}" "$STACK_BIN/localrag-server" </dev/null >>"$STACK_TMP/log" 2>&1 &
+# server_up / server_down - also for tests of restarts. A server with TASK_MAX_WORKERS=0 is up when
+# it is ready; all others when their workers are healthy too.
+server_up() { # [NAME=VALUE]... for this time
+    setsid env -C "$STACK_TMP" "${STACK_ENV[@]}" "$@" "$STACK_BIN/localrag-server" </dev/null >>"$STACK_TMP/log" 2>&1 &
     STACK_PID=$!
+    [[ " ${STACK_ENV[*]} $* " == *" TASK_MAX_WORKERS=0 "* ]] && STACK_ALSO='|unhealthy' || STACK_ALSO=''
     if ! wait_until 60 server_healthy; then
         echo "the server did not become healthy"
         exit 1 # stack_stop shows the log
@@ -55,7 +57,7 @@ server_healthy() {
     alive "$STACK_PID" || { echo "the server ended"; exit 1; }
     curl -fsS --max-time 5 "http://127.0.0.1:$ADMIN_PORT/readyz" >/dev/null 2>&1 &&
         curl -fsS --max-time 5 "http://127.0.0.1:$PORT/api/v1/health/workers" 2>/dev/null |
-        grep -Eq '"status": ?"(healthy|stopped|disabled)"'
+        grep -Eq '"status": ?"(healthy|stopped|disabled'"$STACK_ALSO"')"'
 }
 # A stop must be clean: exit status 0, which with the sanitizers also says that nothing leaked.
 server_down() {
@@ -130,7 +132,10 @@ job_ended() {
     rest "/api/v1/jobs/$1"
     case $(field status) in completed | failed | cancelled) ;; *) return 1 ;; esac
 }
-job_wait() { wait_until "${2:-120}" job_ended "$1" || { echo "job $1 did not end"; return 1; }; }
+job_wait() {
+    [ -n "${1-}" ] || { echo "no job to wait for"; return 1; }
+    wait_until "${2:-120}" job_ended "$1" || { echo "job $1 did not end"; return 1; }
+}
 
 # shellcheck disable=SC2034 # JOB is for the test
 # upload FILE [CURL ARGUMENT]... - sets JOB.

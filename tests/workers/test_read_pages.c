@@ -411,7 +411,7 @@ static void test_crash_gets_one_more_chance(void **state)
     assert_int_equal(read_all(NULL), CODE_OK);
     assert_string_equal(doc.engine[7], "text");
     assert_string_equal(doc.engine[20], "failed");
-    assert_string_equal(doc.error[20], "the reader was killed by signal 11");
+    assert_string_equal(doc.error[20], "killed by signal 11");
     assert_string_equal(doc.engine[21], "text");
     assert_string_equal(doc.engine[30], "failed");
     assert_int_equal(doc.spawned, 6);
@@ -454,7 +454,7 @@ static void test_gives_up(void **state)
         doc.act[i] = CRASHES;
     assert_int_equal(read_all(NULL), CODE_OK);
     assert_string_equal(doc.engine[10], "text");
-    assert_string_equal(doc.error[60], "the reader was killed by signal 11");
+    assert_string_equal(doc.error[60], "killed by signal 11");
     assert_string_equal(doc.error[61], "given up after 50 failed pages in a row");
     assert_string_equal(doc.error[300], "given up after 50 failed pages in a row");
     assert_in_range(doc.spawned, 100, 102);
@@ -469,7 +469,7 @@ static void test_open(void **state)
     assert_int_equal(read_all(NULL), CODE_OK);
     doc.open_crashes = 2;
     assert_int_equal(read_all(message), CODE_UNREADABLE);
-    assert_string_equal(message, "could not open document \"a.pdf\": the reader was killed by signal 11");
+    assert_string_equal(message, "could not open document \"a.pdf\": killed by signal 11");
     doc.open_crashes = 0;
     doc.open_error = "PASSWORD_REQUIRED";
     assert_int_equal(read_all(NULL), CODE_PASSWORD_REQUIRED);

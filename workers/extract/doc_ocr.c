@@ -5,7 +5,8 @@
  * their side as well. When it finds little or is unsure, the orientation model says how the page
  * stands, and a page upside down is turned and read again; the better reading counts. A reading is
  * judged by the confidence of the words kept, times their number: mean confidence alone is high
- * on pages where nothing was read. Words below JUNK_CONFIDENCE are specks and ruled lines.
+ * on pages where nothing was read. Short words below JUNK_CONFIDENCE are specks and ruled lines;
+ * long ones are names and addresses that the language model did not expect.
  *
  * Debian's Tesseract is built with OpenMP and is nine times slower when that is left alone; main.c and
  * ocr_open() both switch it off. A failed allocation inside C++ ends the process with a status of its
@@ -24,7 +25,7 @@
 
 #define DEFAULT_TESSDATA "/usr/share/tesseract-ocr/5/tessdata"
 
-enum { JUNK_CONFIDENCE = 30, LANGUAGES_MAX = 200 };
+enum { JUNK_CONFIDENCE = 30, WORD_LETTERS = 3, LANGUAGES_MAX = 200 };
 
 static const double unsure = 0.60;
 static const float orientation_sure = 1.0f;
@@ -229,6 +230,16 @@ static void add_word(struct reading *r, const char *word, const double box[4])
     l->y1 = first ? (float)box[3] : MAX(l->y1, (float)box[3]);
 }
 
+static bool is_junk(const char *word, double sure)
+{
+    if (word[strspn(word, " \n")] == '\0')
+        return true;
+    int letters = 0;
+    for (const char *p = word; *p; p++)
+        letters += isalnum((unsigned char)*p) || (unsigned char)*p >= 0xc0; /* begins a character */
+    return sure < JUNK_CONFIDENCE && letters < WORD_LETTERS;
+}
+
 /* A line begins with its first kept word, so lines of junk leave nothing behind. */
 static bool collect(TessResultIterator *it, const struct turn *turn, struct reading *r)
 {
@@ -240,7 +251,7 @@ static bool collect(TessResultIterator *it, const struct turn *turn, struct read
         double sure = (double)TessResultIteratorConfidence(it, RIL_WORD);
         char *word = TessResultIteratorGetUTF8Text(it, RIL_WORD);
         int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-        bool keep = word && *word && sure >= JUNK_CONFIDENCE && strspn(word, " \n") < strlen(word) &&
+        bool keep = word && !is_junk(word, sure) &&
                     TessPageIteratorBoundingBox(at, RIL_WORD, &x0, &y0, &x1, &y1);
         if (keep && new_line) {
             if (!begin_line(r, new_paragraph)) {

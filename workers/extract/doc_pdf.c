@@ -42,6 +42,7 @@ struct pdf {
     int rotation;
     char label[PDF_LABEL_BYTES];
     fz_cookie cookie;
+    int warnings; /* of damage */
     bool failed;
     enum code code;
     const char *message; /* valid until the next try */
@@ -78,6 +79,13 @@ static void clock_stop(void)
     struct itimerval t = {0};
     setitimer(ITIMER_REAL, &t, NULL);
     alarm_cookie = NULL;
+}
+
+/* Broken streams are cut off with no more than a warning: an empty page with warnings is not blank. */
+static void on_warning(void *user, const char *message)
+{
+    struct pdf *d = user;
+    d->warnings += strncmp(message, "ICC", 3) != 0; /* what this build of the library lacks */
 }
 
 /* ---- everything that may throw ---- */
@@ -160,6 +168,7 @@ static bool try_text(struct pdf *d, int page, bool with_images)
         d->page = pdf_load_page(d->fz, d->doc, page - 1);
         d->box = pdf_bound_page(d->fz, d->page);
         d->rotation = pdf_tree_rotation(d->fz, d->page);
+        d->warnings += pdf_tree_lost_content(d->fz, d->page);
         pdf_tree_label(d->fz, d->doc, page - 1, d->label);
         d->dev = pdf_text_device(d->fz, &d->text, d->box, &d->cookie, with_images);
         pdf_run_page(d->fz, d->page, d->dev, fz_identity, &d->cookie);
@@ -287,7 +296,7 @@ static enum code judge(struct ctx *cx, struct pdf *d, Extract__V1__Page *out)
     out->verdict = engine_decide(&cx->arena, &d->text.signals, &reason);
     if (!reason)
         return ctx_oom(cx);
-    if (out->verdict == EXTRACT__V1__VERDICT__VERDICT_BLANK && d->cookie.errors > 0)
+    if (out->verdict == EXTRACT__V1__VERDICT__VERDICT_BLANK && (d->cookie.errors || d->warnings))
         return ctx_fail(cx, CODE_UNREADABLE, "the page's content is damaged, nothing was found");
     out->reason = (char *)(uintptr_t)reason;
     out->text = (char *)(uintptr_t)buf_cstr(&d->text.text);
@@ -310,6 +319,7 @@ static enum code pdf_read_page(struct ctx *cx, struct doc *base, int page, Extra
 {
     struct pdf *d = (struct pdf *)base;
     TRY(reopen(cx, d));
+    d->warnings = 0;
     clock_start(d);
     enum code code = run_text(cx, d, page, false);
     if (code == CODE_OK && engine_wants_images(&d->text.signals))
@@ -376,7 +386,7 @@ static enum code open_into(struct ctx *cx, struct pdf *d)
     d->fz = fz_new_context(NULL, NULL, STORE_BYTES);
     if (!d->fz)
         return ctx_fail(cx, CODE_OUT_OF_MEMORY, "no memory for a PDF reader");
-    fz_set_warning_callback(d->fz, NULL, NULL);
+    fz_set_warning_callback(d->fz, on_warning, d);
     fz_set_error_callback(d->fz, NULL, NULL);
     if (!try_open(d))
         return ctx_fail(cx, d->code, "could not open the document: %s", d->message);

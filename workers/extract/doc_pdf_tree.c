@@ -18,16 +18,17 @@ enum { MAX_DEPTH = 64, MAX_LABEL_RANGES = 100 * 1000 };
 
 /* ---- counting ---- */
 
-static int walk(fz_context *fz, pdf_obj *node, int depth, int have, int limit)
+/* *visits: nodes that may still be looked at; a tree that contains itself would never end. */
+static int walk(fz_context *fz, pdf_obj *node, int depth, int have, int limit, int *visits)
 {
+    if (--*visits < 0 || depth > MAX_DEPTH)
+        return have;
     pdf_obj *kids = pdf_dict_get(fz, node, PDF_NAME(Kids));
     if (!pdf_is_array(fz, kids))
         return pdf_is_dict(fz, node) ? have + 1 : have;
-    if (depth >= MAX_DEPTH)
-        return have;
     int n = pdf_array_len(fz, kids);
-    for (int i = 0; i < n && have < limit; i++)
-        have = walk(fz, pdf_array_get(fz, kids, i), depth + 1, have, limit);
+    for (int i = 0; i < n && have < limit && *visits > 0; i++)
+        have = walk(fz, pdf_array_get(fz, kids, i), depth + 1, have, limit, visits);
     return have;
 }
 
@@ -71,7 +72,8 @@ int pdf_tree_count(fz_context *fz, pdf_document *doc, int max_pages)
     int claimed = pdf_count_pages(fz, doc);
     if (claimed > objects) {
         pdf_obj *root = pdf_dict_get(fz, pdf_trailer(fz, doc), PDF_NAME(Root));
-        claimed = walk(fz, pdf_dict_get(fz, root, PDF_NAME(Pages)), 0, 0, MIN(limit, objects + 1));
+        int visits = objects;
+        claimed = walk(fz, pdf_dict_get(fz, root, PDF_NAME(Pages)), 0, 0, limit, &visits);
     }
     return claimed > 0 ? claimed : mend(fz, doc, limit);
 }
@@ -81,6 +83,23 @@ int pdf_tree_rotation(fz_context *fz, pdf_page *page)
     int r = pdf_to_int(fz, pdf_dict_get_inheritable(fz, page->obj, PDF_NAME(Rotate))) % 360;
     r = r < 0 ? r + 360 : r;
     return r % 90 ? 0 : r;
+}
+
+static bool is_lost(fz_context *fz, pdf_obj *obj)
+{
+    return pdf_is_indirect(fz, obj) && pdf_is_null(fz, pdf_resolve_indirect(fz, obj));
+}
+
+bool pdf_tree_lost_content(fz_context *fz, pdf_page *page)
+{
+    pdf_obj *contents = pdf_dict_get(fz, page->obj, PDF_NAME(Contents));
+    if (is_lost(fz, contents) || is_lost(fz, pdf_dict_get(fz, page->obj, PDF_NAME(Resources))))
+        return true;
+    int n = pdf_array_len(fz, contents);
+    for (int i = 0; i < n; i++)
+        if (is_lost(fz, pdf_array_get(fz, contents, i)))
+            return true;
+    return false;
 }
 
 /* ---- labels ---- */

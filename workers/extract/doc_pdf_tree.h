@@ -7,6 +7,7 @@
 
 #include <mupdf/fitz.h>
 #include <mupdf/pdf.h>
+#include <stdbool.h>
 
 enum { PDF_LABEL_BYTES = 64 };
 
@@ -20,5 +21,8 @@ void pdf_tree_label(fz_context *fz, pdf_document *doc, int index, char out[PDF_L
 
 /* 0, 90, 180 or 270. */
 int pdf_tree_rotation(fz_context *fz, pdf_page *page);
+
+/* Whether the page names content, or resources, that are not there. */
+bool pdf_tree_lost_content(fz_context *fz, pdf_page *page);
 
 #endif
