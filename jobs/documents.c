@@ -11,6 +11,7 @@
 #include "base/pbjson.h"
 #include "base/str.h"
 #include "jobs/record.h"
+#include "store/blob.h"
 
 enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000, MAX_BYTES = 3 << 20 };
 
@@ -24,26 +25,85 @@ static enum code find(struct ctx *cx, struct jobs *jobs, const char *id, struct 
     return CODE_OK;
 }
 
+static enum code read_document(struct ctx *cx, const struct db_result *r, int row,
+                               Localrag__V1__Document *out)
+{
+    out->document_id = record_text(cx, r, row, 0);
+    out->file_name = record_text(cx, r, row, 1);
+    out->file_path = record_text(cx, r, row, 2);
+    out->file_size = db_get_int(r, row, 3);
+    out->content_hash = record_text(cx, r, row, 4);
+    out->content_type = record_text(cx, r, row, 5);
+    out->page_count = (int32_t)db_get_int(r, row, 6);
+    out->chunk_count = (int32_t)db_get_int(r, row, 7);
+    if ((out->title = record_text(cx, r, row, 8)))
+        out->_title_case = LOCALRAG__V1__DOCUMENT___TITLE_TITLE;
+    TRY(record_texts(cx, db_get(r, row, 9), &out->languages, &out->n_languages));
+    TRY(record_struct(cx, db_get(r, row, 10), &out->metadata));
+    out->created_at = record_time(cx, db_get_double(r, row, 11));
+    out->updated_at = record_time(cx, db_get_double(r, row, 12));
+    out->revision = (int32_t)db_get_int(r, row, 13);
+    return cx->failure.code;
+}
+
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(find(cx, jobs, id, &r));
-    out->document_id = record_text(cx, r, 0, 0);
-    out->file_name = record_text(cx, r, 0, 1);
-    out->file_path = record_text(cx, r, 0, 2);
-    out->file_size = db_get_int(r, 0, 3);
-    out->content_hash = record_text(cx, r, 0, 4);
-    out->content_type = record_text(cx, r, 0, 5);
-    out->page_count = (int32_t)db_get_int(r, 0, 6);
-    out->chunk_count = (int32_t)db_get_int(r, 0, 7);
-    if ((out->title = record_text(cx, r, 0, 8)))
-        out->_title_case = LOCALRAG__V1__DOCUMENT___TITLE_TITLE;
-    TRY(record_texts(cx, db_get(r, 0, 9), &out->languages, &out->n_languages));
-    TRY(record_struct(cx, db_get(r, 0, 10), &out->metadata));
-    out->created_at = record_time(cx, db_get_double(r, 0, 11));
-    out->updated_at = record_time(cx, db_get_double(r, 0, 12));
-    out->revision = (int32_t)db_get_int(r, 0, 13);
+    return read_document(cx, r, 0, out);
+}
+
+/* "MICROSECONDS-ID" of the last document of the page before. */
+static enum code read_token(struct ctx *cx, const char *token, int64_t *ret_us, const char **ret_id)
+{
+    const char *dash = strchr(token, '-');
+    char *us = dash ? ctx_strndup(cx, token, (size_t)(dash - token)) : NULL;
+    if (!us || !str_parse_int(us, 0, INT64_MAX / 2, ret_us) || !str_is_uuid(dash + 1))
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours", token);
+    *ret_id = dash + 1;
+    return CODE_OK;
+}
+
+enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListDocumentsRequest *in,
+                         Localrag__V1__ListDocumentsResponse *out)
+{
+    int64_t limit = in->limit ? in->limit : DEFAULT_LIMIT, us = 0;
+    const char *id = NULL;
+    if (limit < 1 || limit > MAX_LIMIT)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %d is not between 1 and %d", in->limit, MAX_LIMIT);
+    if (*in->page_token)
+        TRY(read_token(cx, in->page_token, &us, &id));
+    CLEANUP(db_result_freep) struct db_result *count = NULL;
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_document_count, DB_NO_ARGS, &count));
+    TRY(db_run(cx, jobs->db, &q_document_list,
+               DB_ARGS(id ? db_int(us) : db_null(), db_text(id), db_int(limit + 1)), &r));
+    int n = (int)MIN((int64_t)db_rows(r), limit);
+    out->total = db_get_int(count, 0, 0);
+    out->documents = ctx_array(cx, (size_t)n, sizeof(*out->documents));
+    Localrag__V1__Document *all = ctx_array(cx, (size_t)n, sizeof(*all));
+    if (!out->documents || !all)
+        return cx->failure.code;
+    for (int i = 0; i < n; i++) {
+        localrag__v1__document__init(&all[i]);
+        TRY(read_document(cx, r, i, &all[i]));
+        out->documents[out->n_documents++] = &all[i];
+    }
+    if (db_rows(r) > n)
+        out->next_page_token = ctx_printf(cx, "%s-%s", db_get(r, n - 1, 15), db_get(r, n - 1, 0));
     return cx->failure.code;
+}
+
+enum code jobs_document_delete(struct ctx *cx, struct jobs *jobs, const char *id)
+{
+    if (!str_is_uuid(id))
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "document_id: \"%.100s\" is not a UUID", id);
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_document_delete, DB_ARGS(db_text(id)), &r));
+    if (db_rows(r) == 0)
+        return ctx_fail(cx, CODE_NOT_FOUND, "document \"%s\" does not exist", id);
+    blob_remove_owned(jobs->settings->uploads_path, db_get(r, 0, 0));
+    return CODE_OK;
 }
 
 struct slice {

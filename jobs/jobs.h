@@ -75,6 +75,23 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
 /* Final at once; tells the worker. WRONG_STATE when it completed or failed. A cancelled job: CODE_OK. */
 enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
+/* A failed or cancelled job is pending again, with all its attempts. WRONG_STATE. */
+enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
+
+/* Removes finished jobs (children with their parents) that ended more than `days` (0 to 3650) ago. */
+enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days, int64_t *ret_deleted) MUST_CHECK;
+
+/* Adds ended jobs to job_statistics, each once. */
+enum code jobs_roll_statistics(struct ctx *cx, struct jobs *jobs) MUST_CHECK;
+enum code jobs_statistics(struct ctx *cx, struct jobs *jobs, Localrag__V1__JobStatistics *out) MUST_CHECK;
+
+/* The desired state of every pool on every host; remembered. */
+struct workers_wanted {
+    bool running, now;
+    int max_workers, high_priority_workers; /* < 0: as each pool is configured */
+};
+enum code jobs_want_workers(struct ctx *cx, struct jobs *jobs, const struct workers_wanted *want) MUST_CHECK;
+
 enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs, Localrag__V1__QueueStats *out) MUST_CHECK;
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__WorkerHealth *out) MUST_CHECK;
 
@@ -183,6 +200,11 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
 
 /* ---- documents, read side (documents.c) ---- */
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out) MUST_CHECK;
+enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListDocumentsRequest *in,
+                         Localrag__V1__ListDocumentsResponse *out) MUST_CHECK;
+/* Rows first, then the original if the store wrote it. A job that finishes it meanwhile fails
+ * DOCUMENT_DELETED. */
+enum code jobs_document_delete(struct ctx *cx, struct jobs *jobs, const char *id) MUST_CHECK;
 enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListPagesRequest *in,
                               Localrag__V1__ListPagesResponse *out) MUST_CHECK;
 enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListChunksRequest *in,

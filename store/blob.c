@@ -163,6 +163,17 @@ void blob_remove(const char *path)
     }
 }
 
+void blob_remove_owned(const char *root, const char *path)
+{
+    size_t n = strlen(root);
+    char id[37];
+    if (strncmp(path, root, n) != 0 || path[n] != '/' || strlen(path + n + 1) < 38 || path[n + 37] != '/')
+        return;
+    snprintf(id, sizeof(id), "%.36s", path + n + 1);
+    if (str_is_uuid(id) && !strchr(path + n + 38, '/'))
+        blob_remove(path);
+}
+
 void blob_sweep_incoming(const char *root, int64_t older_than_s)
 {
     char folder[3200], path[4096];

@@ -25,6 +25,9 @@ void blob_close(struct blob *b);
 /* Removes a committed blob and its folder. A missing one is fine. */
 void blob_remove(const char *path);
 
+/* As blob_remove, but only what the store itself wrote: {root}/{uuid}/{name}. */
+void blob_remove_owned(const char *root, const char *path);
+
 /* Removes temp files that no upload of this process has open: for the start of the only writer. */
 void blob_sweep_incoming(const char *root, int64_t older_than_s);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* health.c - WorkerService.GetWorkerHealth and HealthService.GetHealth.
+/* health.c - HealthService.GetHealth.
  *
  * GetHealth never fails: each component is asked and its trouble becomes its detail. Without PostgreSQL
  * the whole is unhealthy; anything else that is wrong makes it degraded. */
@@ -18,13 +18,6 @@
 #define UNHEALTHY LOCALRAG__V1__HEALTH_STATUS__HEALTH_STATUS_UNHEALTHY
 
 enum { LOW_SPACE = 256 << 20 };
-
-enum code op_get_worker_health(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in,
-                               ProtobufCMessage *out)
-{
-    (void)in;
-    return jobs_worker_health(cx, jobs, (Localrag__V1__WorkerHealth *)out);
-}
 
 static Localrag__V1__ComponentHealth *component(struct ctx *cx, Localrag__V1__HealthStatus status,
                                                 const char *detail)

@@ -18,8 +18,16 @@
     X(JobService, GetJobResult, op_get_job_result, GetJobResultRequest, GetJobResultResponse)      \
     X(JobService, ListJobs, op_list_jobs, ListJobsRequest, ListJobsResponse)                       \
     X(JobService, CancelJob, op_cancel_job, CancelJobRequest, CancelJobResponse)                   \
+    X(JobService, RetryJob, op_retry_job, RetryJobRequest, RetryJobResponse)                       \
+    X(JobService, CleanupJobs, op_cleanup_jobs, CleanupJobsRequest, CleanupJobsResponse)           \
+    X(JobService, GetJobStatistics, op_get_job_statistics, GetJobStatisticsRequest, JobStatistics) \
+    X(WorkerService, ListWorkers, op_list_workers, ListWorkersRequest, ListWorkersResponse)        \
+    X(WorkerService, StartWorkers, op_start_workers, StartWorkersRequest, WorkersResponse)         \
+    X(WorkerService, StopWorkers, op_stop_workers, StopWorkersRequest, WorkersResponse)            \
     X(WorkerService, GetWorkerHealth, op_get_worker_health, GetWorkerHealthRequest, WorkerHealth)  \
     X(DocumentService, GetDocument, op_get_document, GetDocumentRequest, Document)                 \
+    X(DocumentService, ListDocuments, op_list_documents, ListDocumentsRequest, ListDocumentsResponse) \
+    X(DocumentService, DeleteDocument, op_delete_document, DeleteDocumentRequest, DeleteDocumentResponse) \
     X(DocumentService, ListPages, op_list_pages, ListPagesRequest, ListPagesResponse)              \
     X(DocumentService, ListChunks, op_list_chunks, ListChunksRequest, ListChunksResponse)          \
     X(HealthService, GetHealth, op_get_health, GetHealthRequest, Health)

@@ -2,7 +2,7 @@
 WITH gone AS (
     DELETE FROM processing_jobs
     WHERE id IN (SELECT id FROM processing_jobs
-                 WHERE completed_at < now() - $1::bigint * interval '1 millisecond'
+                 WHERE completed_at < now() - $1::bigint * interval '1 millisecond' AND counted
                    AND parent_job_id IS NULL
                  ORDER BY completed_at LIMIT $2::int)
     RETURNING job_id),
