@@ -20,9 +20,9 @@ enum { PBJSON_MAX_DEPTH = 64 };
 /* Appends the message. NULL is null. What is nested deeper than PBJSON_MAX_DEPTH is null. */
 void pbjson_write(struct buf *b, const ProtobufCMessage *m);
 
-/* Reads a JSON object as a message of type `d`, in cx's arena. INVALID_ARGUMENT names the field and
- * what is wrong with it; unknown fields, duplicate keys and nesting deeper than PBJSON_MAX_DEPTH
- * are refused. null means unset. */
+/* Reads a JSON object as a message of type `d`, in cx's arena. INVALID_ARGUMENT names every bad
+ * field and what is wrong with it, one a line; unknown fields, duplicate keys and nesting deeper
+ * than PBJSON_MAX_DEPTH are refused. null means unset. */
 enum code pbjson_read(struct ctx *cx, const ProtobufCMessageDescriptor *d, const char *json,
                       size_t len, ProtobufCMessage **ret_message) MUST_CHECK;
 

@@ -17,6 +17,8 @@
 #include "google/protobuf/struct.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 
+enum { PROBLEMS_LIMIT = 4096 };
+
 static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j,
                               const char *name, int depth);
 
@@ -349,6 +351,24 @@ static enum code read_choice(struct ctx *cx, ProtobufCMessage *m, const json_t *
     return CODE_OK;
 }
 
+/* Goes on after a bad field, so that all of them are named at once. */
+static enum code read_fields(struct ctx *cx, ProtobufCMessage *m, const json_t *j, int depth)
+{
+    CLEANUP(buf_done) struct buf problems = BUF_INIT(PROBLEMS_LIMIT);
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)j, key, v) {
+        enum code code = read_field(cx, m, key, v, depth);
+        if (code == CODE_OK)
+            continue;
+        if (code != CODE_INVALID_ARGUMENT)
+            return code;
+        buf_printf(&problems, "%s%s", problems.len ? "\n" : "", ctx_message(cx));
+        ctx_clear(cx);
+    }
+    return problems.len ? ctx_fail(cx, CODE_INVALID_ARGUMENT, "%s", buf_cstr(&problems)) : CODE_OK;
+}
+
 static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t *j,
                               const char *name, int depth)
 {
@@ -368,11 +388,7 @@ static enum code read_message(struct ctx *cx, ProtobufCMessage *m, const json_t 
         return wrong(cx, name, "an object");
     if (shape == PBJSON_CHOICE)
         return read_choice(cx, m, j, name, depth);
-    const char *key;
-    json_t *v;
-    json_object_foreach ((json_t *)j, key, v)
-        TRY(read_field(cx, m, key, v, depth));
-    return CODE_OK;
+    return read_fields(cx, m, j, depth);
 }
 
 enum code pbjson_read(struct ctx *cx, const ProtobufCMessageDescriptor *d, const char *json,

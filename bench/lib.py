@@ -170,7 +170,7 @@ class Stack:
         return next(iter(children(self.server.pid, "localrag-worker")), 0)
 
     def zygote(self):
-        return next(iter(children(self.worker(), "localrag-extrac")), 0)
+        return next(iter(children(self.worker(), "localrag-extract")), 0)
 
     def readers(self):
         """The zygote's children: one a document or page that is being read."""

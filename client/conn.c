@@ -58,23 +58,27 @@ struct conn_stream {
 
 enum code conn_open(struct ctx *cx, const struct conn_settings *settings, struct conn **ret_conn)
 {
+    struct conn *conn = calloc(1, sizeof(*conn));
+    char *server = strdup(settings->server);
+    if (!conn || !server) {
+        free(conn);
+        free(server);
+        return ctx_oom(cx);
+    }
     /* names as the rest of the machine sees them (nsswitch), which c-ares does not know */
     setenv("GRPC_DNS_RESOLVER", "native", 0);
     setenv("GRPC_VERBOSITY", "NONE", 0); /* what matters comes back as a failure */
     grpc_init();
-    CLEANUP(conn_closep) struct conn *conn = calloc(1, sizeof(*conn));
-    if (!conn) {
-        grpc_shutdown_blocking();
-        return ctx_oom(cx);
-    }
+    conn->server = server;
     conn->timeout_ms = settings->timeout_ms ? settings->timeout_ms : DEFAULT_TIMEOUT_MS;
-    conn->server = strdup(settings->server);
-    if (!conn->server)
-        return ctx_oom(cx);
-    TRY(conn_channel_key(cx, settings->api_key, &conn->authorization));
-    TRY(conn_channel_open(cx, settings, &conn->channel));
-    *ret_conn = TAKE(conn);
-    return CODE_OK;
+    enum code code = conn_channel_key(cx, settings->api_key, &conn->authorization);
+    if (code == CODE_OK)
+        code = conn_channel_open(cx, settings, &conn->channel);
+    if (code == CODE_OK)
+        *ret_conn = conn;
+    else
+        conn_closep(&conn);
+    return code;
 }
 
 void conn_closep(struct conn **conn)
@@ -158,11 +162,6 @@ static enum code code_of_status(grpc_status_code status)
     return (size_t)status < ARRAY_LEN(codes) ? codes[status] : CODE_INTERNAL;
 }
 
-static bool slice_is(grpc_slice slice, const char *text)
-{
-    return grpc_slice_str_cmp(slice, text) == 0;
-}
-
 /* The text of a slice in cx's arena; "" when that is full. */
 static const char *slice_text(struct ctx *cx, grpc_slice slice)
 {
@@ -174,7 +173,7 @@ static const char *slice_text(struct ctx *cx, grpc_slice slice)
 static const char *trailer_code(struct ctx *cx, const struct conn_stream *s)
 {
     for (size_t i = 0; i < s->trailing.count; i++)
-        if (slice_is(s->trailing.metadata[i].key, "localrag-code"))
+        if (grpc_slice_str_cmp(s->trailing.metadata[i].key, "localrag-code") == 0)
             return slice_text(cx, s->trailing.metadata[i].value);
     return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* conn_channel.c - sets up the gRPC channel of a conn (conn_channel.h).
  *
- * Address, certificate, key and core's options; nothing here touches the network, so a server out of
+ * Address, certificate, key and options; nothing here touches the network, so a server out of
  * reach is found out by the first call. Called once, by conn_open, before any thread starts. The
  * server's name is checked against its certificate by core; there is no option to skip that. */
 #include "client/conn_channel.h"

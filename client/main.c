@@ -33,11 +33,17 @@ static bool set_locale(void)
     return unicode;
 }
 
+/* A terminal that can move its cursor. */
+static bool is_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
 static bool wants_color(const struct args *args)
 {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !args_has(args, "no-color") && !(no_color && *no_color) &&
-           term && strcmp(term, "dumb") != 0;
+    const char *no_color = getenv("NO_COLOR");
+    return is_terminal() && !args_has(args, "no-color") && !(no_color && *no_color);
 }
 
 static int show_help(const struct args *args)
@@ -85,7 +91,7 @@ int main(int argc, char **argv)
     } else {
         app.json = args_has(&args, "json");
         app.quiet = args_has(&args, "quiet");
-        app.tty = isatty(STDOUT_FILENO) && getenv("TERM") && strcmp(getenv("TERM"), "dumb") != 0;
+        app.tty = is_terminal();
         app.color = wants_color(&args);
         status = run_command(&app);
     }

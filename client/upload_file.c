@@ -29,17 +29,16 @@ enum code upload_name(struct ctx *cx, const char *path, char **ret_name)
     return *ret_name ? CODE_OK : ctx_oom(cx);
 }
 
+/* The caller closes *ret_fd, which is -1 when the file could not be opened, on failure too. */
 static enum code open_file(struct ctx *cx, const char *path, int *ret_fd, int64_t *ret_size)
 {
     struct stat st;
-    CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) != 0)
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (*ret_fd < 0 || fstat(*ret_fd, &st) != 0)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "%s", strerror(errno));
     if (S_ISDIR(st.st_mode))
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "it is a directory; name the files in it");
     *ret_size = S_ISREG(st.st_mode) ? st.st_size : 0;
-    *ret_fd = fd;
-    fd = -1;
     return CODE_OK;
 }
 

@@ -53,6 +53,7 @@ struct job_submitted {
     const char *file_path, *file_name;
     bool existed; /* by its idempotency key; the caller removes the blob it stored */
     const char *duplicate_of; /* stored document with the same bytes, or NULL */
+    bool unsure; /* set on failure only: the database vanished in the commit, the job may exist */
 };
 
 /* One commit, one push. ALREADY_EXISTS: the key was used with other bytes. UNAVAILABLE as well when

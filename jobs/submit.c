@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/clk.h"
 #include "base/str.h"
 #include "jobs/queue.h"
 
@@ -74,22 +75,42 @@ static enum code answer_first(struct ctx *cx, struct jobs *jobs, const struct jo
     return out->job_id && out->file_path && out->file_name ? CODE_OK : cx->failure.code;
 }
 
+/* The connection broke during the insert: the database is asked whether it took effect. */
+static enum code look_again(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
+                            struct job_submitted *out)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    __typeof__(cx->failure) failure = cx->failure;
+    ctx_clear(cx);
+    enum code code = db_run(cx, jobs->db, &q_job_status, DB_ARGS(db_text(in->job_id)), &r);
+    if (code == CODE_OK && db_rows(r))
+        return CODE_OK;
+    out->unsure = code != CODE_OK;
+    cx->failure = failure;
+    return failure.code;
+}
+
 static enum code insert_row(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
                             const char *payload, struct job_submitted *out, int64_t *ret_ready_ms)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_insert,
-               DB_ARGS(db_text(in->job_id), db_text(in->task_type), db_text(in->priority),
-                       db_text(payload), db_int(jobs->settings->max_retries), db_text(in->file_name),
-                       db_text(in->content_hash), db_text(in->idempotency_key),
-                       db_bytes(in->sealed_password, in->sealed_password_len)),
-               &r));
-    if (db_rows(r) == 0)
+    enum code code = db_run(cx, jobs->db, &q_job_insert,
+                            DB_ARGS(db_text(in->job_id), db_text(in->task_type), db_text(in->priority),
+                                    db_text(payload), db_int(jobs->settings->max_retries),
+                                    db_text(in->file_name), db_text(in->content_hash),
+                                    db_text(in->idempotency_key),
+                                    db_bytes(in->sealed_password, in->sealed_password_len)),
+                            &r);
+    if (code != CODE_OK && db_unanswered(jobs->db))
+        TRY(look_again(cx, jobs, in, out));
+    else if (code != CODE_OK)
+        return code;
+    else if (db_rows(r) == 0)
         return answer_first(cx, jobs, in, out);
     out->job_id = in->job_id;
     out->file_path = in->file_path;
     out->file_name = in->file_name;
-    *ret_ready_ms = db_get_int(r, 0, 0);
+    *ret_ready_ms = r ? db_get_int(r, 0, 0) : clk_wall_us() / 1000;
     return CODE_OK;
 }
 
@@ -114,7 +135,11 @@ enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submis
     TRY(refuse_when_closed(cx, jobs));
     TRY(payload_json(cx, in, &payload));
     TRY(find_duplicate(cx, jobs, in->content_hash, &out.duplicate_of));
-    TRY(insert_row(cx, jobs, in, payload, &out, &ready_ms));
+    ret_out->unsure = false;
+    if (insert_row(cx, jobs, in, payload, &out, &ready_ms) != CODE_OK) {
+        ret_out->unsure = out.unsure;
+        return cx->failure.code;
+    }
     if (!out.existed)
         queue_hint(cx, jobs, in->priority, in->job_id, ready_ms);
     *ret_out = out;

@@ -132,17 +132,36 @@ static const char *bad_field(const struct request *r, const char *message, size_
     return NULL;
 }
 
-static void add_bad_field(struct request *r, const char *message)
+/* Messages about several fields are one a line. */
+static void add_bad_fields(struct request *r, const char *message)
 {
-    size_t n;
-    const char *name = bad_field(r, message, &n);
-    if (!name)
-        return;
-    buf_str(&r->reply, ",\"errors\":[{\"field\":");
-    str_json_n(&r->reply, name, n);
-    buf_str(&r->reply, ",\"message\":");
-    str_json(&r->reply, message);
-    buf_str(&r->reply, "}]");
+    bool first = true;
+    for (const char *s = message; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+        size_t len = strcspn(s, "\n"), n;
+        const char *name = bad_field(r, s, &n);
+        if (!name)
+            continue;
+        buf_str(&r->reply, first ? ",\"errors\":[{\"field\":" : ",{\"field\":");
+        str_json_n(&r->reply, name, MIN(n, len));
+        buf_str(&r->reply, ",\"message\":");
+        str_json_n(&r->reply, s, len);
+        buf_char(&r->reply, '}');
+        first = false;
+    }
+    if (!first)
+        buf_char(&r->reply, ']');
+}
+
+static void write_detail(struct buf *b, const char *message)
+{
+    struct buf line = BUF_INIT(0);
+    for (const char *s = message; *s; s++)
+        if (*s == '\n')
+            buf_str(&line, "; ");
+        else
+            buf_char(&line, *s);
+    str_json(b, buf_cstr(&line));
+    buf_done(&line);
 }
 
 /* {"detail","code"} of the recorded failure into r->reply. */
@@ -157,11 +176,11 @@ static void write_failure(struct request *r)
                             cx->request_id ? cx->request_id : "(none)");
     buf_clear(&r->reply);
     buf_str(&r->reply, "{\"detail\":");
-    str_json(&r->reply, detail ? detail : code_text(code));
+    write_detail(&r->reply, detail ? detail : code_text(code));
     buf_str(&r->reply, ",\"code\":");
     str_json(&r->reply, code_name(code));
     if (code == CODE_INVALID_ARGUMENT)
-        add_bad_field(r, ctx_message(cx));
+        add_bad_fields(r, ctx_message(cx));
     buf_char(&r->reply, '}');
     r->status = code_http(code);
 }

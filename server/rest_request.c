@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "server/rest_impl.h"
 
+enum { PROBLEMS_LIMIT = 4096 };
+
 const char *rest_request_header(const struct request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
@@ -77,15 +79,32 @@ static enum code refuse_twice(struct request *r, const ProtobufCMessage *in, siz
     return CODE_OK;
 }
 
+/* Remembers a bad field and goes on, so that all of them are named at once. */
+static enum code collect(struct ctx *cx, struct buf *problems, enum code code)
+{
+    if (code != CODE_INVALID_ARGUMENT)
+        return code;
+    buf_printf(problems, "%s%s", problems->len ? "\n" : "", ctx_message(cx));
+    ctx_clear(cx);
+    return CODE_OK;
+}
+
+static enum code set_query(struct request *r, ProtobufCMessage *in, size_t i)
+{
+    TRY(refuse_twice(r, in, i));
+    return pbjson_set_field(&r->cx, in, r->query[i].name, r->query[i].value);
+}
+
 enum code rest_request_fill(struct request *r, ProtobufCMessage *in)
 {
-    for (size_t i = 0; i < r->n_query; i++) {
-        TRY(refuse_twice(r, in, i));
-        TRY(pbjson_set_field(&r->cx, in, r->query[i].name, r->query[i].value));
-    }
+    struct ctx *cx = &r->cx;
+    CLEANUP(buf_done) struct buf problems = BUF_INIT(PROBLEMS_LIMIT);
+    for (size_t i = 0; i < r->n_query; i++)
+        TRY(collect(cx, &problems, set_query(r, in, i)));
     for (size_t i = 0; i < r->match.n_params; i++)
-        TRY(pbjson_set_field(&r->cx, in, r->match.params[i].name, r->match.params[i].value));
-    return CODE_OK;
+        TRY(collect(cx, &problems,
+                    pbjson_set_field(cx, in, r->match.params[i].name, r->match.params[i].value)));
+    return problems.len ? ctx_fail(cx, CODE_INVALID_ARGUMENT, "%s", buf_cstr(&problems)) : CODE_OK;
 }
 
 /* ---- Accept ---- */

@@ -169,7 +169,7 @@ enum code upload_finish(struct ctx *cx, struct upload *u, struct jobs *jobs,
                         Localrag__V1__UploadDocumentResponse *out)
 {
     struct job_submission s = {.task_type = "single_document"};
-    struct job_submitted done;
+    struct job_submitted done = {0};
     char id[37], hash[65];
     TRY(check_metadata(cx, metadata, &s));
     TRY(check_languages(cx, metadata, &s));
@@ -185,11 +185,13 @@ enum code upload_finish(struct ctx *cx, struct upload *u, struct jobs *jobs,
         TRY(crypt_seal(cx, u->settings->secret_key_file, id, metadata->password, &s.sealed_password,
                        &s.sealed_password_len));
     TRY(store(cx, u, &s, hash));
-    TRY(jobs_submit(cx, jobs, &s, &done));
-    if (!done.existed) {
+    enum code code = jobs_submit(cx, jobs, &s, &done);
+    /* Unsure: a job without its file would be worse than a file without its job. */
+    if (code == CODE_OK ? !done.existed : done.unsure) {
         free(u->orphan);
         u->orphan = NULL;
     }
+    TRY(code);
     return answer(cx, &s, &done, out);
 }
 

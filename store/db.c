@@ -36,6 +36,7 @@ struct db {
     char *url;
     char application[64];
     bool in_transaction; /* also when its connection is lost */
+    bool unanswered; /* the last statement was sent, what became of it is unknown */
     bool parting; /* the server said that it ends this connection */
     int64_t retry_ms; /* no connection attempt before this */
     unsigned n_prepared;
@@ -280,6 +281,9 @@ static enum code collect(struct ctx *cx, struct db *db, const char *statement, P
     if (!kept)
         return ctx_fail(cx, CODE_INTERNAL, "database statement %s gave no result", statement);
     ExecStatusType status = PQresultStatus(kept);
+    /* libpq makes an error of its own, without a state, when the connection breaks. */
+    if (status != PGRES_FATAL_ERROR || PQresultErrorField(kept, PG_DIAG_SQLSTATE))
+        db->unanswered = false;
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
         *ret_pg = kept;
         return CODE_OK;
@@ -320,6 +324,7 @@ static enum code execute(struct ctx *cx, struct db *db, const struct query *quer
 {
     if (n_args > MAX_ARGS)
         return ctx_fail(cx, CODE_INTERNAL, "statement %s has too many arguments", query->name);
+    db->unanswered = false;
     TRY(ready(cx, db));
     if (!is_prepared(db, query))
         TRY(prepare(cx, db, query, args, n_args));
@@ -332,7 +337,13 @@ static enum code execute(struct ctx *cx, struct db *db, const struct query *quer
     }
     if (!PQsendQueryPrepared(db->conn, query->name, n_args, values, lengths, formats, 0))
         return lost(cx, db, query->name);
+    db->unanswered = true;
     return collect(cx, db, query->name, ret_pg);
+}
+
+bool db_unanswered(const struct db *db)
+{
+    return db->unanswered;
 }
 
 enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,

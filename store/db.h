@@ -62,6 +62,10 @@ void db_closep(struct db **db);
 enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,
                  int n_args, struct db_result **ret_result) MUST_CHECK;
 
+/* After UNAVAILABLE or DEADLINE_EXCEEDED: the statement was sent and no answer came, so that it may have
+ * taken effect. */
+bool db_unanswered(const struct db *db);
+
 /* As db_run, and the number of rows that an INSERT, UPDATE or DELETE touched. */
 enum code db_change(struct ctx *cx, struct db *db, const struct query *query,
                     const struct db_arg *args, int n_args, int64_t *ret_rows) MUST_CHECK;

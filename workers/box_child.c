@@ -2,8 +2,8 @@
 /* box_child.c - one extractor child as the worker sees it (box.h); run_document.c uses it.
  *
  * The child works on bytes that somebody may have made to take it over, so its replies are input like
- * any other: frames are limited, texts must be UTF-8, numbers finite and in range, and a child that
- * breaks the rules is killed. The memory of a reply is the caller's arena with its limit.
+ * any other: frames are limited, texts must be UTF-8 (pbcheck), numbers finite and in range, and a
+ * child that breaks the rules is killed. The memory of a reply is the caller's arena with its limit.
  *
  * How a child ended comes from its parent, the zygote, through a pipe: only the parent can know. When
  * the pipe closes without a word the zygote is dead too. */
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/frame.h"
-#include "base/str.h"
+#include "base/pbcheck.h"
 #include "workers/box_internal.h"
 
 enum { FRAME_LIMIT = 64 * 1024 * 1024, SEND_MS = 5000, END_MS = 5000, MAX_PAGE = 1000 * 1000 * 1000 };
@@ -148,11 +148,6 @@ enum code box_send(struct ctx *cx, struct box_child *c, const Extract__V1__Reque
     return code;
 }
 
-static bool is_text(const char *s)
-{
-    return s && str_utf8_prefix(s, strlen(s)) == strlen(s);
-}
-
 static bool is_size(double v)
 {
     return isfinite(v) && v >= 0 && v < 1e9;
@@ -169,8 +164,7 @@ static bool is_page(const Extract__V1__Page *p)
     bool ok = p->page > 0 && p->page <= MAX_PAGE && p->ms >= 0 && p->rotation >= 0 &&
               p->rotation < 360 && p->verdict > EXTRACT__V1__VERDICT__VERDICT_UNSPECIFIED &&
               p->verdict <= EXTRACT__V1__VERDICT__VERDICT_LAYER && is_size(p->width) &&
-              is_size(p->height) && isfinite(p->confidence) && p->confidence <= 1 &&
-              is_text(p->text) && is_text(p->reason) && is_text(p->label) && is_text(p->error);
+              is_size(p->height) && isfinite(p->confidence) && p->confidence <= 1;
     size_t len = ok ? strlen(p->text) : 0;
     for (size_t i = 0; ok && i < p->n_lines; i++)
         ok = is_line(p->lines[i], len);
@@ -181,18 +175,33 @@ static bool is_valid(const Extract__V1__Reply *r)
 {
     switch (r->kind_case) {
     case EXTRACT__V1__REPLY__KIND_OPENED:
-        return r->opened->page_count > 0 && r->opened->page_count <= MAX_PAGE &&
-               is_text(r->opened->title) && is_text(r->opened->content_type);
+        return r->opened->page_count > 0 && r->opened->page_count <= MAX_PAGE;
     case EXTRACT__V1__REPLY__KIND_PAGE:
         return is_page(r->page);
     case EXTRACT__V1__REPLY__KIND_DONE:
         return true;
     case EXTRACT__V1__REPLY__KIND_FAILED:
-        return is_text(r->failed->code) && is_text(r->failed->message) &&
-               code_from_name(r->failed->code) != CODE_OK;
+        return code_from_name(r->failed->code) != CODE_OK;
     default:
         return false;
     }
+}
+
+static enum code unpack(struct ctx *cx, const unsigned char *data, size_t len,
+                        Extract__V1__Reply **ret_reply)
+{
+    if (pbcheck(cx, &extract__v1__reply__descriptor, data, len) != CODE_OK) {
+        const char *why = ctx_message(cx);
+        ctx_clear(cx);
+        return ctx_fail(cx, CODE_INTERNAL, "the extractor process sent a broken reply: %s", why);
+    }
+    Extract__V1__Reply *r = extract__v1__reply__unpack(&cx->arena.pb, len, data);
+    if (!r)
+        return ctx_fail(cx, CODE_OUT_OF_MEMORY, "no memory for a reply of %zu bytes", len);
+    if (!is_valid(r))
+        return ctx_fail(cx, CODE_INTERNAL, "the extractor process sent a reply that makes no sense");
+    *ret_reply = r;
+    return CODE_OK;
 }
 
 enum code box_receive(struct ctx *cx, struct box_child *c, bool *ret_got,
@@ -214,12 +223,10 @@ enum code box_receive(struct ctx *cx, struct box_child *c, bool *ret_got,
         *ret_got = false;
         return CODE_OK;
     }
-    Extract__V1__Reply *r = extract__v1__reply__unpack(&cx->arena.pb, len, data);
-    if (!r || !is_valid(r)) {
+    code = unpack(cx, data, len, ret_reply);
+    if (code != CODE_OK)
         box_kill(c);
-        return ctx_fail(cx, CODE_INTERNAL, "the extractor process sent a reply that is not valid");
-    }
-    *ret_reply = r;
-    *ret_got = true;
-    return CODE_OK;
+    else
+        *ret_got = true;
+    return code;
 }

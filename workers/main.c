@@ -141,8 +141,8 @@ static enum code run(struct ctx *cx, const struct settings *settings, const sigs
     if (code == CODE_OK)
         code = dispatch_start(cx, pool, &dispatch);
     if (code == CODE_OK) {
-        log_info(NULL, "localrag-worker %s runs %d workers, %d documents or pages read at once",
-                 LOCALRAG_VERSION, pool->n_slots, tokens_count(pool->tokens));
+        log_info(NULL, "localrag-worker %s runs %d workers, %d pages read by OCR at once",
+                 LOCALRAG_VERSION, pool->n_slots, tokens_count(pool->ocr_tokens));
         (void)wait_signal(set, -1);
         drain(pool, set, settings->shutdown_grace_ms);
     } else if (pool) {

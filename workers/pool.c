@@ -131,7 +131,9 @@ enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *
     pthread_mutex_init(&pool->lock, NULL);
     thread_cond_init(&pool->changed);
     name_slots(pool);
-    enum code code = tokens_new(cx, (int)settings->extract_processes, &pool->tokens);
+    enum code code = tokens_new(cx, (int)settings->extract_processes, &pool->ocr_tokens);
+    if (code == CODE_OK)
+        code = tokens_new(cx, (int)settings->extract_processes, &pool->text_tokens);
     for (int i = 0; i < n && code == CODE_OK; i++) {
         struct slot *slot = &pool->slots[i];
         slot->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -162,7 +164,8 @@ void pool_free(struct pool *pool)
             close(slot->wake_fd);
         ctx_done(&slot->claim_cx);
     }
-    tokens_free(pool->tokens);
+    tokens_free(pool->ocr_tokens);
+    tokens_free(pool->text_tokens);
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

@@ -45,7 +45,7 @@ struct slot {
 struct pool {
     const struct settings *settings;
     struct box *box;
-    struct tokens *tokens;
+    struct tokens *ocr_tokens, *text_tokens; /* a short text pass never waits for an OCR page */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* anything below or in a slot; CLOCK_MONOTONIC */
     char pool_id[37]; /* "": not registered */

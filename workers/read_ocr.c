@@ -60,7 +60,7 @@ static struct ocr_page end_run(struct reading *r, int run)
     struct ocr_page of = r->ocr.runs[run].of;
     box_child_close(r->ocr.runs[run].child);
     if (r->ocr.runs[run].holds_token)
-        tokens_give(r->t->slot->pool->tokens);
+        tokens_give(r->t->slot->pool->ocr_tokens);
     r->ocr.runs[run] = r->ocr.runs[--r->ocr.n_runs];
     return of;
 }
@@ -120,7 +120,7 @@ static enum code start_run(struct reading *r)
     enum code code = box_spawn(&cx, r->t->slot->pool->box, r->document_fd, &run.child);
     bool again = reading_spawn_again(r, &cx, code);
     if (code != CODE_OK) {
-        tokens_give(r->t->slot->pool->tokens);
+        tokens_give(r->t->slot->pool->ocr_tokens);
         if (!again)
             (void)task_hand_up(r->t->cx, &cx);
         ctx_done(&cx);
@@ -142,7 +142,7 @@ static enum code start_run(struct reading *r)
 
 enum code read_ocr_step(struct reading *r)
 {
-    struct tokens *tokens = r->t->slot->pool->tokens;
+    struct tokens *tokens = r->t->slot->pool->ocr_tokens;
     /* Twice: children that went on without their token. */
     int most = MIN(2 * tokens_count(tokens), (int)READING_MAX_OCR);
     while (r->ocr.n > 0 && r->ocr.n_runs < most) {
@@ -221,7 +221,7 @@ enum code read_ocr_expire(struct reading *r, int64_t now)
     for (int i = r->ocr.n_runs - 1; i >= 0; i--) {
         struct ocr_run *run = &r->ocr.runs[i];
         if (run->holds_token && now >= run->started_ms + READING_OCR_TOKEN_MS) {
-            tokens_give(r->t->slot->pool->tokens);
+            tokens_give(r->t->slot->pool->ocr_tokens);
             run->holds_token = false;
         }
         if (now < run->deadline_ms)
@@ -245,5 +245,5 @@ void read_ocr_close(struct reading *r)
         struct ocr_page of = pop(&r->ocr);
         free_page(&of);
     }
-    tokens_forget(r->t->slot->pool->tokens, &r->ocr.token);
+    tokens_forget(r->t->slot->pool->ocr_tokens, &r->ocr.token);
 }

@@ -36,9 +36,9 @@ static void close_child(struct reading *r)
 static void give_token(struct reading *r)
 {
     if (r->text.holds_token)
-        tokens_give(r->t->slot->pool->tokens);
+        tokens_give(r->t->slot->pool->text_tokens);
     r->text.holds_token = false;
-    tokens_forget(r->t->slot->pool->tokens, &r->text.token);
+    tokens_forget(r->t->slot->pool->text_tokens, &r->text.token);
 }
 
 void read_text_close(struct reading *r)
@@ -167,7 +167,7 @@ enum code read_text_step(struct reading *r)
         return CODE_OK;
     }
     if (!text->holds_token)
-        text->holds_token = tokens_take(r->t->slot->pool->tokens, &text->token, task_wake_fd(r->t));
+        text->holds_token = tokens_take(r->t->slot->pool->text_tokens, &text->token, task_wake_fd(r->t));
     if (!text->holds_token)
         return CODE_OK;
     return text->child ? ask_pages(r) : open_child(r);
@@ -265,6 +265,7 @@ static enum code got_reply(struct reading *r, const Extract__V1__Reply *reply)
     case EXTRACT__V1__REPLY__KIND_DONE:
         if (text->phase == TEXT_READING && text->next > text->last) {
             text->phase = TEXT_IDLE;
+            give_token(r); /* another document may wait for its turn */
             return CODE_OK;
         }
         break;

@@ -204,6 +204,7 @@ static void refuses_bad_json(void **state)
         {"{\"limit\":99999999999999999999}", "not valid JSON"},
         {"[]", "expected an object"},
         {"null", "expected an object"},
+        {"{\"limit\":\"x\",\"a\":1}", "field \"limit\": expected an integer\nunknown field \"a\""},
         {"{\"limits\":1}", "unknown field \"limits\""},
         {"{\"limit\":\"1\"}", "field \"limit\": expected an integer"},
         {"{\"limit\":1.0}", "field \"limit\": expected an integer"},

@@ -310,7 +310,8 @@ static int setup(void **state)
     pool = calloc(1, sizeof(*pool) + sizeof(pool->slots[0]));
     pool->settings = &settings;
     pthread_mutex_init(&pool->lock, NULL);
-    assert_int_equal(tokens_new(&cx, 3, &pool->tokens), CODE_OK);
+    assert_int_equal(tokens_new(&cx, 3, &pool->ocr_tokens), CODE_OK);
+    assert_int_equal(tokens_new(&cx, 1, &pool->text_tokens), CODE_OK);
     pool->slots[0] = (struct slot){.pool = pool, .busy = true, .wake_fd = eventfd(0, EFD_NONBLOCK)};
     pool->slots[0].claim = (struct job_claim){
         .epoch = 1, .file_name = "a.pdf", .content_type = "application/pdf", .languages = languages};
@@ -323,10 +324,12 @@ static int teardown(void **state)
     (void)state;
     /* Whatever happened: no child is left and every token is back. */
     assert_int_equal(doc.alive, 0);
-    struct token_wait wait[3] = {{0}};
+    struct token_wait wait[4] = {{0}};
     for (int i = 0; i < 3; i++)
-        assert_true(tokens_take(pool->tokens, &wait[i], -1));
-    tokens_free(pool->tokens);
+        assert_true(tokens_take(pool->ocr_tokens, &wait[i], -1));
+    assert_true(tokens_take(pool->text_tokens, &wait[3], -1));
+    tokens_free(pool->ocr_tokens);
+    tokens_free(pool->text_tokens);
     close(pool->slots[0].wake_fd);
     free(pool);
     return 0;

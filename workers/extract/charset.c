@@ -14,7 +14,7 @@
 
 #include "base/str.h"
 
-enum { SAMPLE = 64 * 1024, SURE_ENOUGH = 35, STEP_UNITS = 8192 };
+enum { SAMPLE = 64 * 1024, SURE_ENOUGH = 40, STEP_UNITS = 8192 };
 
 static const char *const fallback = "windows-1252";
 
