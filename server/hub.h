@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* hub.h - fans job events out to watchers (WatchJob streams and SSE connections).
  *
- * One thread with one Redis subscription and one `struct jobs`. A watcher keeps at most a handful of
- * state changes and the latest progress: a slow reader skips progress, never a state. When Redis is
- * away the hub looks at watched rows once a second instead. */
+ * One thread with one Redis subscription and one `struct jobs`. A watcher keeps at most a handful
+ * of state changes and the latest progress: a slow reader skips progress, never a state. When Redis
+ * is away the hub looks at watched rows once a second instead. */
 #ifndef SERVER_HUB_H
 #define SERVER_HUB_H
 
@@ -12,8 +12,10 @@
 struct hub;
 struct watcher;
 
-enum code hub_start(struct ctx *cx, const struct settings *settings, struct hub **ret_hub) MUST_CHECK;
-void hub_stop(struct hub *hub); /* wakes every watcher with the end; they must be closed first or after */
+enum code hub_start(struct ctx *cx, const struct settings *settings,
+                    struct hub **ret_hub) MUST_CHECK;
+void hub_stop(
+    struct hub *hub); /* wakes every watcher with the end; they must be closed first or after */
 
 /* `wake(arg)` is called from the hub's thread whenever hub_next would return something new; it must
  * not block, may call hub_next, must not call hub_unwatch. The first event is the job as it is now.

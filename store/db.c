@@ -3,14 +3,14 @@
  *
  * Everything is asynchronous underneath (PQsendQueryPrepared + poll), so a ctx's deadline bounds a
  * statement: when it passes the server is asked to cancel, and if even that brings no answer the
- * connection is given up. Statements are prepared at first use on each connection; which ones are is
- * remembered by their address, since a query is a constant.
+ * connection is given up. Statements are prepared at first use on each connection; which ones are
+ * is remembered by their address, since a query is a constant.
  *
- * A connection that broke while idle is noticed before the next statement (the socket is readable with
- * an end), so a restarted server costs callers nothing. One that breaks during a statement is
- * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may be
- * repeated. Inside a transaction there is no reconnect: every call fails until db_rollback or the next
- * db_begin, so that what belongs to a lost transaction never runs outside of one. */
+ * A connection that broke while idle is noticed before the next statement (the socket is readable
+ * with an end), so a restarted server costs callers nothing. One that breaks during a statement is
+ * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may
+ * be repeated. Inside a transaction there is no reconnect: every call fails until db_rollback or
+ * the next db_begin, so that what belongs to a lost transaction never runs outside of one. */
 #include "store/db.h"
 
 #include <errno.h>
@@ -148,15 +148,17 @@ static enum code connect_now(struct ctx *cx, struct db *db)
     /* What stands before dbname is a default, what stands behind wins. Without tcp_user_timeout a
      * server that vanished from the network would hold even the request to cancel for minutes. */
     const char *keys[] = {"tcp_user_timeout", "dbname", "application_name", "options", NULL};
-    const char *values[] = {"10000", db->url, db->application,
-                            "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
-                            "-c TimeZone=UTC",
-                            NULL};
+    const char *values[] = {
+        "10000", db->url, db->application,
+        "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
+        "-c TimeZone=UTC",
+        NULL};
     db->conn = PQconnectStartParams(keys, values, 1);
     if (!db->conn)
         return ctx_oom(cx);
     PQsetNoticeReceiver(db->conn, take_notice, db);
-    if (PQstatus(db->conn) == CONNECTION_BAD || !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
+    if (PQstatus(db->conn) == CONNECTION_BAD ||
+        !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
         const char *why = one_line(cx, PQerrorMessage(db->conn));
         disconnect(db);
         db->retry_ms = clk_mono_ms() + 100;
@@ -257,7 +259,8 @@ static enum code wait_result(struct ctx *cx, struct db *db, const char *statemen
     }
 }
 
-/* Takes the last result of a statement; earlier ones (of a script) are dropped unless they failed. */
+/* Takes the last result of a statement; earlier ones (of a script) are dropped unless they failed.
+ */
 static enum code collect(struct ctx *cx, struct db *db, const char *statement, PGresult **ret_pg)
 {
     PGresult *kept = NULL;
@@ -346,8 +349,8 @@ bool db_unanswered(const struct db *db)
     return db->unanswered;
 }
 
-enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,
-                 int n_args, struct db_result **ret_result)
+enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
+                 const struct db_arg *args, int n_args, struct db_result **ret_result)
 {
     PGresult *pg = NULL;
     TRY(execute(cx, db, query, args, n_args, &pg));

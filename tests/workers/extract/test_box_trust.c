@@ -113,7 +113,7 @@ static void a_bad_zygote(void **state)
         const char *how;
         const char *message;
     } rows[] = {
-        {"not-ready", "talks nonsense"}, {"no-word", "ended"},  {"refuse", "error no"},
+        {"not-ready", "talks nonsense"}, {"no-word", "ended"}, {"refuse", "error no"},
         {"babble", "made no child"},     {"exit", "ended"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
