@@ -301,5 +301,5 @@ int main(void)
         TEST(messages_of_subscribed_channels_arrive_in_order),
         TEST(a_lost_subscription_is_told_and_can_be_made_again),
     };
-    return cmocka_run_group_tests(tests, fixture_setup_bare, fixture_teardown);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

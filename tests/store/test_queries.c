@@ -13,9 +13,7 @@ static void every_statement_can_be_prepared(void **state)
     assert_true(queries_count > 40);
     for (int i = 0; i < queries_count; i++) {
         const struct query *q = queries_all[i];
-        const char *sql = ctx_printf(&fx.cx, "PREPARE %s AS %s", q->name, q->text);
-        if (db_script(&fx.cx, fx.jobs->db, sql) != CODE_OK)
-            fail_msg("%s: %s", q->name, ctx_message(&fx.cx));
+        fixture_sql("PREPARE %s AS %s", q->name, q->text); /* fails with the statement shown */
     }
 }
 
