@@ -13,7 +13,11 @@ static void every_statement_can_be_prepared(void **state)
     assert_true(queries_count > 40);
     for (int i = 0; i < queries_count; i++) {
         const struct query *q = queries_all[i];
-        fixture_sql("PREPARE %s AS %s", q->name, q->text); /* fails with the statement shown */
+        /* Either fails with the statement shown. SQL's PREPARE takes no CREATE, which harms nothing. */
+        if (strncmp(q->text, "CREATE TABLE IF NOT EXISTS", 26) == 0)
+            fixture_sql("%s", q->text);
+        else
+            fixture_sql("PREPARE %s AS %s", q->name, q->text);
     }
 }
 
