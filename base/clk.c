@@ -61,9 +61,10 @@ void clk_print_rfc3339(int64_t seconds, int32_t nanos, char out[32])
         return;
     }
     /* Not strftime: its %Y does not pad. */
-    size_t n = (size_t)snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d", (tm.tm_year + 1900) % 10000,
-                                (tm.tm_mon + 1) % 100, tm.tm_mday % 100, tm.tm_hour % 100,
-                                tm.tm_min % 100, tm.tm_sec % 100);
+    size_t n =
+        (size_t)snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d", (tm.tm_year + 1900) % 10000,
+                         (tm.tm_mon + 1) % 100, tm.tm_mday % 100, tm.tm_hour % 100, tm.tm_min % 100,
+                         tm.tm_sec % 100);
     int micros = nanos / 1000;
     if (micros > 0 && micros < 1000000)
         snprintf(out + n, 32 - n, ".%06dZ", micros);

@@ -36,7 +36,8 @@ void ctx_done(struct ctx *cx);
 /* Forgets the failure, for a caller that handled it. Memory stays. */
 void ctx_clear(struct ctx *cx);
 
-/* Records a failure and returns its code. Use: return ctx_fail(cx, CODE_NOT_FOUND, "job \"%s\" …", id). */
+/* Records a failure and returns its code. Use: return ctx_fail(cx, CODE_NOT_FOUND, "job \"%s\" …",
+ * id). */
 #define ctx_fail(cx, code, ...) ctx_fail_at((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
 enum code ctx_fail_at(struct ctx *cx, enum code code, const char *file, int line, const char *fmt,
                       ...) PRINTF(5, 6);

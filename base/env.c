@@ -79,9 +79,9 @@ static enum code read_dotenv(struct ctx *cx, const char *path, const struct env_
 {
     FILE *f = path ? fopen(path, "re") : NULL;
     if (!f)
-        return !path || errno == ENOENT
-                   ? CODE_OK
-                   : ctx_fail(cx, CODE_INVALID_ARGUMENT, "could not read %s: %s", path, strerror(errno));
+        return !path || errno == ENOENT ? CODE_OK
+                                        : ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                                                   "could not read %s: %s", path, strerror(errno));
     char *text = ctx_alloc(cx, DOTENV_LIMIT + 1);
     size_t len = text ? fread(text, 1, DOTENV_LIMIT + 1, f) : 0;
     int failed = ferror(f) ? errno : len > DOTENV_LIMIT ? EFBIG : 0;
@@ -105,12 +105,12 @@ struct unit {
 };
 
 static const struct unit byte_units[] = {
-    {"", 1},       {"b", 1},      {"kb", 1e3},    {"mb", 1e6},        {"gb", 1e9},
-    {"tb", 1e12},  {"k", 1e3},    {"m", 1e6},     {"g", 1e9},         {"kib", 1024.0},
-    {"mib", 1048576.0}, {"gib", 1073741824.0},
+    {"", 1},    {"b", 1},   {"kb", 1e3}, {"mb", 1e6},     {"gb", 1e9},        {"tb", 1e12},
+    {"k", 1e3}, {"m", 1e6}, {"g", 1e9},  {"kib", 1024.0}, {"mib", 1048576.0}, {"gib", 1073741824.0},
 };
 static const struct unit time_units[] = {
-    {"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000},
+    {"", 1000},     {"s", 1000},    {"ms", 1},       {"m", 60000},
+    {"min", 60000}, {"h", 3600000}, {"d", 86400000},
 };
 
 static bool parse_unit(const char *text, const struct unit *units, size_t n, int64_t *ret)
@@ -184,7 +184,8 @@ static char **parse_list(struct ctx *cx, const char *text)
 }
 
 /* NULL when the value is good; else what is wrong with it. */
-static const char *store_value(struct ctx *cx, const struct env_def *def, const char *text, void *at)
+static const char *store_value(struct ctx *cx, const struct env_def *def, const char *text,
+                               void *at)
 {
     static const char wrong_range[] = "is out of range";
     int64_t v = 0;
@@ -253,7 +254,8 @@ enum code env_load(struct ctx *cx, const struct env_def *defs, size_t n, const c
             values[i] = (struct env_value){.text = process, .source = ENV_FROM_PROCESS};
         else if (!values[i].text)
             values[i] = (struct env_value){.text = defs[i].fallback, .source = ENV_FROM_DEFAULT};
-        const char *why = store_value(cx, &defs[i], values[i].text, (char *)settings + defs[i].offset);
+        const char *why =
+            store_value(cx, &defs[i], values[i].text, (char *)settings + defs[i].offset);
         if (why)
             complain(&wrong, &defs[i], values[i].text, why);
     }

@@ -2,9 +2,9 @@
 /* frame.c - messages on a stream socket (frame.h).
  *
  * Used by workers/box_child.c and by localrag-extract's children. The reader asks the kernel for at
- * most 64 KiB at a time and doubles its buffer as they come, so a header that lies about 64 MiB costs
- * nothing. Frames are handed out in place; what follows a frame is moved to the front at the next
- * call. SIGPIPE is never raised. It knows nothing about what the frames say. */
+ * most 64 KiB at a time and doubles its buffer as they come, so a header that lies about 64 MiB
+ * costs nothing. Frames are handed out in place; what follows a frame is moved to the front at the
+ * next call. SIGPIPE is never raised. It knows nothing about what the frames say. */
 #include "base/frame.h"
 
 #include <errno.h>

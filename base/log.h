@@ -15,7 +15,8 @@ enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 /* `program` is borrowed for ever. `path` NULL: stderr. False when the file cannot be opened. */
 bool log_open(const char *program, enum log_level level, enum log_format format, const char *path);
 
-/* Opens the file again (after rotation). Safe to call from any thread, not from a signal handler. */
+/* Opens the file again (after rotation). Safe to call from any thread, not from a signal handler.
+ */
 void log_reopen(void);
 
 /* False when `name` is none of debug, info, warning, error. */

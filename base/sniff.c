@@ -2,9 +2,10 @@
 /* sniff.c - the type of a document from its first bytes (sniff.h).
  *
  * The name a client gave says nothing: what counts is the content. Signatures are compared at fixed
- * offsets; PDF's may stand within the first 1024 bytes (ISO 32000-1, annex H, implementation note 13).
- * What has no signature is text when it is valid UTF-8, or has a byte order mark, or holds no control
- * characters that texts do not have. A new format is one row here and one reader in workers/extract. */
+ * offsets; PDF's may stand within the first 1024 bytes (ISO 32000-1, annex H, implementation note
+ * 13). What has no signature is text when it is valid UTF-8, or has a byte order mark, or holds no
+ * control characters that texts do not have. A new format is one row here and one reader in
+ * workers/extract. */
 #include "base/sniff.h"
 
 #include <string.h>
@@ -69,7 +70,8 @@ static bool is_pdf(const unsigned char *data, size_t len, bool text)
 
 static bool has_bom(const unsigned char *data, size_t len)
 {
-    return len >= 2 && ((data[0] == 0xff && data[1] == 0xfe) || (data[0] == 0xfe && data[1] == 0xff));
+    return len >= 2 &&
+           ((data[0] == 0xff && data[1] == 0xfe) || (data[0] == 0xfe && data[1] == 0xff));
 }
 
 /* Texts have tabs, line ends, form feeds and escapes; nothing else below a space. */
@@ -101,7 +103,8 @@ static const char *markup(const unsigned char *data, size_t len)
     head[n] = '\0';
     while (start < n && head[start] && strchr(" \t\r\n\xef\xbb\xbf", head[start]))
         start++;
-    if (strncasecmp(head + start, "<!doctype html", 14) == 0 || strncasecmp(head + start, "<html", 5) == 0)
+    if (strncasecmp(head + start, "<!doctype html", 14) == 0 ||
+        strncasecmp(head + start, "<html", 5) == 0)
         return "an HTML page";
     if (strncasecmp(head + start, "<?xml", 5) == 0)
         return "an XML document";

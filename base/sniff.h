@@ -7,9 +7,9 @@
 
 enum { SNIFF_BYTES = 64 * 1024 };
 
-/* The media type when it is one this project reads, else NULL and *ret_what says what it seems to be
- * (for people). `data` are the first bytes of the file, at most SNIFF_BYTES are looked at; `whole` when
- * they are all of it. */
+/* The media type when it is one this project reads, else NULL and *ret_what says what it seems to
+ * be (for people). `data` are the first bytes of the file, at most SNIFF_BYTES are looked at;
+ * `whole` when they are all of it. */
 const char *sniff_type(const unsigned char *data, size_t len, bool whole, const char **ret_what);
 
 #endif

@@ -185,9 +185,10 @@ static void shorten(char *name, size_t len)
  * paragraph separators, and what turns the direction of writing (invoice_fdp.exe). Their length. */
 static size_t invisible(const char *s)
 {
-    static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8", "\xe2\x80\xa9",
-                                        "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad",
-                                        "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8",
+    static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8",
+                                        "\xe2\x80\xa9", "\xe2\x80\xaa", "\xe2\x80\xab",
+                                        "\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae",
+                                        "\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8",
                                         "\xe2\x81\xa9"};
     if (s[0] == '\xc2' && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0)
         return 2;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* str.h - strict reading and safe writing of short texts: numbers, UTF-8, ids, names, JSON strings. */
+/* str.h - strict reading and safe writing of short texts: numbers, UTF-8, ids, names, JSON strings.
+ */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 

@@ -22,7 +22,7 @@ def text_file():
 
 
 def busy(stack):
-    workers = stack.get("/api/v1/workers")["workers"]
+    workers = stack.get("/api/v1/health/workers").get("workers")
     return bool(workers) and all(w.get("current_job") for w in workers)
 
 

@@ -2,8 +2,8 @@
 /* pbfilter.c - build tool: makes a descriptor set acceptable to protoc-c 1.4.
  *
  * protoc-c refuses proto3 `optional` because the flag is newer than it is. protoc has already put
- * every such field into a synthetic one-member oneof, so clearing the flag is all it takes: the wire
- * form is the same and C code gets a `_field_case` that says whether the field is set. */
+ * every such field into a synthetic one-member oneof, so clearing the flag is all it takes: the
+ * wire form is the same and C code gets a `_field_case` that says whether the field is set. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* claim.c - an attempt of a job in a worker's hands: begin, tell, give up, hand back.
  *
- * A claim is one guarded UPDATE for all ids of a take; what it does not return was a stale hint. From
- * then on the pair (job_id, epoch) is the right to write. Every later statement repeats it in its WHERE,
- * and no row touched means CLAIM_LOST. */
+ * A claim is one guarded UPDATE for all ids of a take; what it does not return was a stale hint.
+ * From then on the pair (job_id, epoch) is the right to write. Every later statement repeats it in
+ * its WHERE, and no row touched means CLAIM_LOST. */
 #include "jobs/jobs.h"
 
 #include <stdio.h>
@@ -54,7 +54,8 @@ static void tell_state(struct ctx *cx, struct jobs *jobs, const char *job_id, in
 }
 
 enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int n, char ids[][37],
-                     const char *const *workers, bool pool_idle, struct job_claim *ret_claims, int *ret_n)
+                     const char *const *workers, bool pool_idle, struct job_claim *ret_claims,
+                     int *ret_n)
 {
     CLEANUP(db_columns_done) struct db_columns c = {0};
     CLEANUP(db_result_freep) struct db_result *r = NULL;
@@ -106,8 +107,8 @@ static enum code lost(struct ctx *cx, const struct job_claim *claim)
     return ctx_fail(cx, CODE_CLAIM_LOST, "job \"%s\" is not this worker's any more", claim->job_id);
 }
 
-/* Exponential backoff with a fifth of jitter, so that a batch that failed together does not come back
- * together. */
+/* Exponential backoff with a fifth of jitter, so that a batch that failed together does not come
+ * back together. */
 static int64_t backoff_ms(int64_t base, int attempts)
 {
     int64_t delay = base;
@@ -117,11 +118,12 @@ static int64_t backoff_ms(int64_t base, int attempts)
     return delay ? delay * (800 + random() % 401) / 1000 : 0;
 }
 
-enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim, enum code code,
-                    const char *message)
+enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                    enum code code, const char *message)
 {
-    /* The failure being reported may be this ctx's own. Messages quote names and are cut anywhere, but
-     * the database takes only UTF-8, and a failure that cannot be stored would be repeated for ever. */
+    /* The failure being reported may be this ctx's own. Messages quote names and are cut anywhere,
+     * but the database takes only UTF-8, and a failure that cannot be stored would be repeated for
+     * ever. */
     size_t len;
     const char *text = str_utf8_repair(&cx->arena, message, strnlen(message, MAX_MESSAGE), &len);
     ctx_clear(cx);
@@ -141,8 +143,8 @@ enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *c
 enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_hand_back, DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)),
-               &r));
+    TRY(db_run(cx, jobs->db, &q_job_hand_back,
+               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)), &r));
     if (db_rows(r) == 0)
         return lost(cx, claim);
     queue_hint(cx, jobs, db_get(r, 0, 0), claim->job_id, db_get_int(r, 0, 1));

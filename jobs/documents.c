@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* documents.c - documents, pages and chunks as readers see them.
  *
- * A reader first asks the document for its revision, then for pages or chunks of that revision, so a
- * reprocessing that lands in between never mixes two readings. A page token is the number of the last
- * page or chunk: paging costs the same everywhere. */
+ * A reader first asks the document for its revision, then for pages or chunks of that revision, so
+ * a reprocessing that lands in between never mixes two readings. A page token is the number of the
+ * last page or chunk: paging costs the same everywhere. */
 #include "jobs/jobs.h"
 
 #include <string.h>
@@ -18,13 +18,15 @@ enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000, MAX_BYTES = 3 << 20 };
 static enum code find(struct ctx *cx, struct jobs *jobs, const char *id, struct db_result **ret)
 {
     if (!id || !str_is_uuid(id))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "document_id: \"%.100s\" is not a UUID", id ? id : "");
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "document_id: \"%.100s\" is not a UUID",
+                        id ? id : "");
     TRY(db_run(cx, jobs->db, &q_document_get, DB_ARGS(db_text(id)), ret));
     if (db_rows(*ret) == 0)
         return ctx_fail(cx, CODE_NOT_FOUND, "document \"%s\" does not exist", id);
     return CODE_OK;
 }
 
+<<<<<<< HEAD
 static enum code read_document(struct ctx *cx, const struct db_result *r, int row,
                                Localrag__V1__Document *out)
 {
@@ -47,6 +49,10 @@ static enum code read_document(struct ctx *cx, const struct db_result *r, int ro
 }
 
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out)
+=======
+enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,
+                        Localrag__V1__Document *out)
+>>>>>>> main
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(find(cx, jobs, id, &r));
@@ -111,8 +117,8 @@ struct slice {
     int64_t total, after, limit;
 };
 
-/* The document's revision, how many rows it has, and where this answer begins. `first` is the number
- * before the first row: 0 for pages, -1 for chunks. */
+/* The document's revision, how many rows it has, and where this answer begins. `first` is the
+ * number before the first row: 0 for pages, -1 for chunks. */
 static enum code read_slice(struct ctx *cx, struct jobs *jobs, const char *id, int32_t limit,
                             const char *token, int total_column, int64_t first, struct slice *s)
 {
@@ -120,16 +126,19 @@ static enum code read_slice(struct ctx *cx, struct jobs *jobs, const char *id, i
     s->limit = limit ? limit : DEFAULT_LIMIT;
     s->after = first;
     if (s->limit < 1 || s->limit > MAX_LIMIT)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %d is not between 1 and %d", limit, MAX_LIMIT);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %d is not between 1 and %d", limit,
+                        MAX_LIMIT);
     if (*token && !str_parse_int(token, 0, INT32_MAX, &s->after))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours", token);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours",
+                        token);
     TRY(find(cx, jobs, id, &r));
     s->total = db_get_int(r, 0, total_column);
     s->revision = record_text(cx, r, 0, 14);
     return s->revision ? CODE_OK : cx->failure.code;
 }
 
-/* An answer stays below gRPC's message limit: fewer rows than asked for, and a token for the rest. */
+/* An answer stays below gRPC's message limit: fewer rows than asked for, and a token for the rest.
+ */
 static bool full(size_t bytes)
 {
     return bytes > MAX_BYTES;
@@ -171,14 +180,16 @@ static Localrag__V1__Page *read_page(struct ctx *cx, const struct db_result *r, 
     return p;
 }
 
-enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListPagesRequest *in,
+enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs,
+                              const Localrag__V1__ListPagesRequest *in,
                               Localrag__V1__ListPagesResponse *out)
 {
     struct slice s;
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(read_slice(cx, jobs, in->document_id, in->limit, in->page_token, 6, 0, &s));
     TRY(db_run(cx, jobs->db, &q_document_pages,
-               DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit), db_bool(in->text)), &r));
+               DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit), db_bool(in->text)),
+               &r));
     out->total = s.total;
     out->pages = ctx_array(cx, (size_t)db_rows(r), sizeof(*out->pages));
     size_t bytes = 0;
@@ -209,7 +220,8 @@ static enum code read_spans(struct ctx *cx, const char *json, Localrag__V1__Chun
     return CODE_OK;
 }
 
-static enum code read_chunk(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__Chunk **ret)
+static enum code read_chunk(struct ctx *cx, const struct db_result *r, int row,
+                            Localrag__V1__Chunk **ret)
 {
     Localrag__V1__Chunk *c = ctx_alloc(cx, sizeof(*c));
     if (!c)
@@ -227,7 +239,8 @@ static enum code read_chunk(struct ctx *cx, const struct db_result *r, int row, 
     return cx->failure.code;
 }
 
-enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListChunksRequest *in,
+enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs,
+                               const Localrag__V1__ListChunksRequest *in,
                                Localrag__V1__ListChunksResponse *out)
 {
     struct slice s;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* event.c - hints about jobs on two Redis channels (event.h).
  *
- * An event is a short line of text. Anybody who can reach Redis can write one, so parsing is strict and
- * bounded, and nothing is believed beyond what event.h says. The newest progress of a job is kept
- * under {queue}:progress:JOB as well (an hour), for readers that were not listening. */
+ * An event is a short line of text. Anybody who can reach Redis can write one, so parsing is strict
+ * and bounded, and nothing is believed beyond what event.h says. The newest progress of a job is
+ * kept under {queue}:progress:JOB as well (an hour), for readers that were not listening. */
 #include "jobs/event.h"
 
 #include <stdio.h>

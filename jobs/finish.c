@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* finish.c - page checkpoints, and the one transaction that ends a document job.
  *
- * Pages are rows under the job's id while it reads: after a crash the next attempt asks only for the
- * missing ones. Readers do not see them, because no document points to them yet. The finish locks the
- * job row under its fence, writes the chunks, then the document that points to pages and chunks, then
- * `completed`, all in one transaction: either everybody sees all of it or the attempt never was.
+ * Pages are rows under the job's id while it reads: after a crash the next attempt asks only for
+ * the missing ones. Readers do not see them, because no document points to them yet. The finish
+ * locks the job row under its fence, writes the chunks, then the document that points to pages and
+ * chunks, then `completed`, all in one transaction: either everybody sees all of it or the attempt
+ * never was.
  *
  * Two jobs with the same bytes and settings race for the unique dedupe key; the second finds no row
  * inserted and completes as a duplicate of the first. */
@@ -31,7 +32,13 @@ enum code jobs_save_pages(struct ctx *cx, struct jobs *jobs, const struct job_cl
 {
     CLEANUP(db_columns_done) struct db_columns c = {0};
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_columns_init(cx, &c, "ittttt" "d" "i" "dd" "ii" "b"));
+    TRY(db_columns_init(cx, &c,
+                        "ittttt"
+                        "d"
+                        "i"
+                        "dd"
+                        "ii"
+                        "b"));
     for (int i = 0; i < n; i++) {
         const struct job_page *p = &pages[i];
         db_put_int(&c, 0, p->page);
@@ -49,10 +56,10 @@ enum code jobs_save_pages(struct ctx *cx, struct jobs *jobs, const struct job_cl
         db_put_bytes(&c, 12, p->layout, p->layout_len);
     }
     TRY(db_run(cx, jobs->db, &q_pages_save,
-               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_column(&c, 0), db_column(&c, 1),
-                       db_column(&c, 2), db_column(&c, 3), db_column(&c, 4), db_column(&c, 5),
-                       db_column(&c, 6), db_column(&c, 7), db_column(&c, 8), db_column(&c, 9),
-                       db_column(&c, 10), db_column(&c, 11), db_column(&c, 12)),
+               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_column(&c, 0),
+                       db_column(&c, 1), db_column(&c, 2), db_column(&c, 3), db_column(&c, 4),
+                       db_column(&c, 5), db_column(&c, 6), db_column(&c, 7), db_column(&c, 8),
+                       db_column(&c, 9), db_column(&c, 10), db_column(&c, 11), db_column(&c, 12)),
                &r));
     return db_get_int(r, 0, 0) ? CODE_OK : lost(cx, claim);
 }
@@ -76,7 +83,8 @@ enum code jobs_finish_begin(struct ctx *cx, struct jobs *jobs, const struct job_
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_begin(cx, jobs->db));
-    TRY(db_run(cx, jobs->db, &q_job_lock, DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)), &r));
+    TRY(db_run(cx, jobs->db, &q_job_lock, DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)),
+               &r));
     if (db_rows(r) == 0)
         return lost(cx, claim);
     /* A finish that rolled back after its chunks leaves none; one from an older revision might. */
@@ -122,12 +130,14 @@ enum code jobs_finish_add_chunks(struct ctx *cx, struct jobs *jobs, const struct
         db_put_int(&c, 6, chunks[i].token_count);
     }
     return db_run(cx, jobs->db, &q_chunks_add,
-                  DB_ARGS(db_text(claim->job_id), db_column(&c, 0), db_column(&c, 1), db_column(&c, 2),
-                          db_column(&c, 3), db_column(&c, 4), db_column(&c, 5), db_column(&c, 6)),
+                  DB_ARGS(db_text(claim->job_id), db_column(&c, 0), db_column(&c, 1),
+                          db_column(&c, 2), db_column(&c, 3), db_column(&c, 4), db_column(&c, 5),
+                          db_column(&c, 6)),
                   NULL);
 }
 
-/* What must be equal for two runs to give the same document. NULL: duplicates are not looked for. */
+/* What must be equal for two runs to give the same document. NULL: duplicates are not looked for.
+ */
 static enum code dedupe_key(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                             const char **ret_key)
 {
@@ -139,7 +149,8 @@ static enum code dedupe_key(struct ctx *cx, struct jobs *jobs, const struct job_
     buf_printf(&b, "1\n%s\n%d %lld %.3f %lld %lld\n", claim->content_hash, s->ocr_enabled,
                (long long)s->ocr_dpi, s->ocr_confidence, (long long)s->chunk_size,
                (long long)s->chunk_overlap);
-    for (char **l = claim->languages && *claim->languages ? claim->languages : s->ocr_languages; *l; l++)
+    for (char **l = claim->languages && *claim->languages ? claim->languages : s->ocr_languages; *l;
+         l++)
         buf_printf(&b, "%s\n", *l);
     char *hex = ctx_alloc(cx, 65);
     if (!hex || buf_failed(&b))
@@ -202,7 +213,8 @@ static enum code add_failed_pages(struct ctx *cx, struct jobs *jobs, const char 
 }
 
 static enum code new_result(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                            const char *revision, Localrag__V1__DocumentResult **ret, int64_t *ret_failed)
+                            const char *revision, Localrag__V1__DocumentResult **ret,
+                            int64_t *ret_failed)
 {
     Localrag__V1__DocumentResult *out = ctx_alloc(cx, sizeof(*out));
     Localrag__V1__Timings *timings = ctx_alloc(cx, sizeof(*timings));
@@ -212,8 +224,8 @@ static enum code new_result(struct ctx *cx, struct jobs *jobs, const struct job_
     localrag__v1__timings__init(timings);
     out->timings = timings;
     out->file_name = (char *)(claim->file_name ? claim->file_name : "");
-    out->languages = claim->languages && *claim->languages ? claim->languages
-                                                           : jobs->settings->ocr_languages;
+    out->languages =
+        claim->languages && *claim->languages ? claim->languages : jobs->settings->ocr_languages;
     while (out->languages[out->n_languages])
         out->n_languages++;
     TRY(record_struct(cx, claim->metadata_json, &out->metadata));
@@ -231,10 +243,11 @@ static enum code complete(struct ctx *cx, struct jobs *jobs, const struct job_cl
     pbjson_write(&json, &result->base);
     if (buf_failed(&json))
         return ctx_oom(cx);
-    const char *message = result->_duplicate_of_case
-                              ? ctx_printf(cx, "Completed: the same as document %s", result->duplicate_of)
-                              : ctx_printf(cx, "Completed: %d pages, %d chunks", result->page_count,
-                                           result->chunk_count);
+    const char *message =
+        result->_duplicate_of_case
+            ? ctx_printf(cx, "Completed: the same as document %s", result->duplicate_of)
+            : ctx_printf(cx, "Completed: %d pages, %d chunks", result->page_count,
+                         result->chunk_count);
     TRY(db_change(cx, jobs->db, &q_job_complete,
                   DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(message),
                           db_text(buf_cstr(&json)), db_text(result->document_id),
@@ -252,7 +265,8 @@ static void tell_completed(struct ctx *cx, struct jobs *jobs, const struct job_c
 
 /* Fills the result from the stored document. Sets *ret_found. */
 static enum code duplicate_result(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                                  const char *key, bool *ret_found, Localrag__V1__DocumentResult **ret)
+                                  const char *key, bool *ret_found,
+                                  Localrag__V1__DocumentResult **ret)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t failed;
@@ -303,10 +317,12 @@ static enum code insert_document(struct ctx *cx, struct jobs *jobs, const struct
     for (size_t i = 0; i < result->n_languages; i++)
         db_put(&c, 0, result->languages[i]);
     TRY(db_run(cx, jobs->db, &q_document_insert,
-               DB_ARGS(db_text(id), db_text(claim->job_id), db_text(key), db_text(claim->content_hash),
-                       db_text(claim->file_name), db_text(claim->file_path), db_int(claim->file_size),
+               DB_ARGS(db_text(id), db_text(claim->job_id), db_text(key),
+                       db_text(claim->content_hash), db_text(claim->file_name),
+                       db_text(claim->file_path), db_int(claim->file_size),
                        db_text(doc->content_type), db_int(doc->page_count), db_text(doc->title),
-                       db_column(&c, 0), db_text(claim->metadata_json ? claim->metadata_json : "{}")),
+                       db_column(&c, 0),
+                       db_text(claim->metadata_json ? claim->metadata_json : "{}")),
                &r));
     *ret_inserted = db_rows(r) > 0;
     if (*ret_inserted) {
@@ -325,7 +341,8 @@ static enum code yield_to_first(struct ctx *cx, struct jobs *jobs, const struct 
     TRY(db_run(cx, jobs->db, &q_pages_delete, DB_ARGS(db_text(claim->job_id)), NULL));
     TRY(duplicate_result(cx, jobs, claim, key, &found, ret));
     return found ? CODE_OK
-                 : ctx_fail(cx, CODE_UNAVAILABLE, "the document with the same bytes is just being removed");
+                 : ctx_fail(cx, CODE_UNAVAILABLE,
+                            "the document with the same bytes is just being removed");
 }
 
 enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,

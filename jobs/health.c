@@ -31,7 +31,8 @@ enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs, Localrag__V1__Queu
     return CODE_OK;
 }
 
-static enum code read_worker(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__Worker **ret)
+static enum code read_worker(struct ctx *cx, const struct db_result *r, int row,
+                             Localrag__V1__Worker **ret)
 {
     Localrag__V1__Worker *w = ctx_alloc(cx, sizeof(*w));
     if (!w)
@@ -77,7 +78,8 @@ static enum code read_workers(struct ctx *cx, struct jobs *jobs, Localrag__V1__W
 }
 
 /* Whether an operator, or without one the configuration, wants the workers to run. */
-static enum code wanted(struct ctx *cx, struct jobs *jobs, bool *ret_running, const char **ret_since)
+static enum code wanted(struct ctx *cx, struct jobs *jobs, bool *ret_running,
+                        const char **ret_since)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_worker_control_get, DB_NO_ARGS, &r));

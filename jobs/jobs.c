@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* jobs.c - a thread's handle on the truth and the hints (jobs.h).
  *
- * It owns one PostgreSQL and one Redis connection, both made at first use and made again after a loss,
- * so opening never fails because a server is away. */
+ * It owns one PostgreSQL and one Redis connection, both made at first use and made again after a
+ * loss, so opening never fails because a server is away. */
 #include "jobs/jobs.h"
 
 #include <stdlib.h>

@@ -2,12 +2,13 @@
 /* jobs.h - what a job is and who may move it; the layer that server and workers share.
  *
  * PostgreSQL holds the facts, Redis hints that can be thrown away. A job exists when its row is
- * committed. Every write a worker makes carries the claim's epoch and is refused with CLAIM_LOST when
- * another claim owns the job or it is not processing any more: drop the job then, log at debug.
+ * committed. Every write a worker makes carries the claim's epoch and is refused with CLAIM_LOST
+ * when another claim owns the job or it is not processing any more: drop the job then, log at
+ * debug.
  *
- * A `struct jobs` belongs to one thread. All calls block, bounded by the ctx's deadline. Any call may
- * return UNAVAILABLE (PostgreSQL is away), DEADLINE_EXCEEDED, OUT_OF_MEMORY, INTERNAL; other codes
- * are named at the call. Redis being away is never an error here. */
+ * A `struct jobs` belongs to one thread. All calls block, bounded by the ctx's deadline. Any call
+ * may return UNAVAILABLE (PostgreSQL is away), DEADLINE_EXCEEDED, OUT_OF_MEMORY, INTERNAL; other
+ * codes are named at the call. Redis being away is never an error here. */
 #ifndef JOBS_JOBS_H
 #define JOBS_JOBS_H
 
@@ -63,7 +64,8 @@ enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submis
 
 /* The job; progress that Redis knows and the row does not yet is merged in. INVALID_ARGUMENT: not a
  * UUID. NOT_FOUND. The message lives in cx's arena. */
-enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id, Localrag__V1__Job **ret_job) MUST_CHECK;
+enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                   Localrag__V1__Job **ret_job) MUST_CHECK;
 
 /* As jobs_get, and when the progress was last known to move (seconds since 1970). */
 enum code jobs_get_progress(struct ctx *cx, struct jobs *jobs, const char *job_id,
@@ -73,9 +75,11 @@ enum code jobs_get_progress(struct ctx *cx, struct jobs *jobs, const char *job_i
 enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJobsRequest *in,
                     Localrag__V1__ListJobsResponse *out) MUST_CHECK;
 
-/* Final at once; tells the worker. WRONG_STATE when it completed or failed. A cancelled job: CODE_OK. */
+/* Final at once; tells the worker. WRONG_STATE when it completed or failed. A cancelled job:
+ * CODE_OK. */
 enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
+<<<<<<< HEAD
 /* A failed or cancelled job is pending again, with all its attempts. WRONG_STATE. */
 enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
@@ -95,6 +99,12 @@ enum code jobs_want_workers(struct ctx *cx, struct jobs *jobs, const struct work
 
 enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs, Localrag__V1__QueueStats *out) MUST_CHECK;
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__WorkerHealth *out) MUST_CHECK;
+=======
+enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs,
+                           Localrag__V1__QueueStats *out) MUST_CHECK;
+enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs,
+                             Localrag__V1__WorkerHealth *out) MUST_CHECK;
+>>>>>>> main
 
 /* ---- for workers: take, claim, progress, finish, fail (claim.c, finish.c) ---- */
 
@@ -124,9 +134,9 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
 
 /* Claims ids[i] for workers[i] ("general-1") of the pool. Stale hints just do not come back.
  * A job with a crash behind it is claimed only when `pool_idle` and n == 1. */
-enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int n,
-                     char ids[][37], const char *const *workers, bool pool_idle,
-                     struct job_claim *ret_claims, int *ret_n) MUST_CHECK;
+enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int n, char ids[][37],
+                     const char *const *workers, bool pool_idle, struct job_claim *ret_claims,
+                     int *ret_n) MUST_CHECK;
 
 /* Tells watchers at once through Redis; the row follows with the pool's next beat. Never fails. */
 struct job_progress {
@@ -139,11 +149,12 @@ void jobs_publish_progress(struct ctx *cx, struct jobs *jobs, const struct job_c
 
 /* Ends an attempt. A retryable code with attempts left: retrying after a backoff; else failed.
  * CLAIM_LOST. */
-enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim, enum code code,
-                    const char *message) MUST_CHECK;
+enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                    enum code code, const char *message) MUST_CHECK;
 
 /* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */
-enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim) MUST_CHECK;
+enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs,
+                         const struct job_claim *claim) MUST_CHECK;
 
 /* ---- pages, chunks and the one finishing transaction (pages.c, finish.c) ---- */
 
@@ -181,13 +192,15 @@ struct job_document {
     const char *const *languages; /* NULL-terminated */
 };
 
-/* The finish: jobs_finish_begin locks the job under its fence; then read the pages in order, add the
- * chunks in order; jobs_finish_commit writes document, result and `completed` in the same
+/* The finish: jobs_finish_begin locks the job under its fence; then read the pages in order, add
+ * the chunks in order; jobs_finish_commit writes document, result and `completed` in the same
  * transaction and tells the watchers. On any error call jobs_finish_abort (also fine after commit).
  * CLAIM_LOST from begin; UNREADABLE from commit when every page failed. */
-enum code jobs_finish_begin(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim) MUST_CHECK;
+enum code jobs_finish_begin(struct ctx *cx, struct jobs *jobs,
+                            const struct job_claim *claim) MUST_CHECK;
 enum code jobs_finish_read_pages(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                                 int after_page, int max, struct job_page *ret_pages, int *ret_n) MUST_CHECK;
+                                 int after_page, int max, struct job_page *ret_pages,
+                                 int *ret_n) MUST_CHECK;
 enum code jobs_finish_add_chunks(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                                  const struct job_chunk *chunks, int n) MUST_CHECK;
 enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
@@ -200,6 +213,7 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
                                 bool *ret_done) MUST_CHECK;
 
 /* ---- documents, read side (documents.c) ---- */
+<<<<<<< HEAD
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out) MUST_CHECK;
 enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListDocumentsRequest *in,
                          Localrag__V1__ListDocumentsResponse *out) MUST_CHECK;
@@ -207,8 +221,15 @@ enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__
  * DOCUMENT_DELETED. */
 enum code jobs_document_delete(struct ctx *cx, struct jobs *jobs, const char *id) MUST_CHECK;
 enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListPagesRequest *in,
+=======
+enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,
+                        Localrag__V1__Document *out) MUST_CHECK;
+enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs,
+                              const Localrag__V1__ListPagesRequest *in,
+>>>>>>> main
                               Localrag__V1__ListPagesResponse *out) MUST_CHECK;
-enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListChunksRequest *in,
+enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs,
+                               const Localrag__V1__ListChunksRequest *in,
                                Localrag__V1__ListChunksResponse *out) MUST_CHECK;
 
 #endif

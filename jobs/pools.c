@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* pools.c - a worker process's row in the database, renewed while it lives (pools.h).
  *
- * A beat is one statement: it renews, stores workers and due progress, and reads back which jobs were
- * taken away and what an operator wants. A beat that renews nothing means a sweeper declared this pool
- * dead; its jobs may run elsewhere already, and the fence refuses whatever it would still write. */
+ * A beat is one statement: it renews, stores workers and due progress, and reads back which jobs
+ * were taken away and what an operator wants. A beat that renews nothing means a sweeper declared
+ * this pool dead; its jobs may run elsewhere already, and the fence refuses whatever it would still
+ * write. */
 #include "jobs/pools.h"
 
 #include <stdio.h>
@@ -26,8 +27,8 @@ const char *pools_host(void)
     return name;
 }
 
-static enum code register_rows(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers, int n,
-                               const char *id)
+static enum code register_rows(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers,
+                               int n, const char *id)
 {
     CLEANUP(db_columns_done) struct db_columns c = {0};
     TRY(db_columns_init(cx, &c, "tt"));
@@ -37,15 +38,16 @@ static enum code register_rows(struct ctx *cx, struct jobs *jobs, const struct p
     }
     TRY(db_begin(cx, jobs->db));
     TRY(db_run(cx, jobs->db, &q_pool_insert,
-               DB_ARGS(db_text(id), db_text(pools_host()), db_int(getpid()), db_text(LOCALRAG_VERSION)),
+               DB_ARGS(db_text(id), db_text(pools_host()), db_int(getpid()),
+                       db_text(LOCALRAG_VERSION)),
                NULL));
     TRY(db_run(cx, jobs->db, &q_workers_insert,
                DB_ARGS(db_text(id), db_column(&c, 0), db_column(&c, 1)), NULL));
     return db_commit(cx, jobs->db);
 }
 
-enum code pools_register(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers, int n,
-                         char ret_pool_id[37])
+enum code pools_register(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers,
+                         int n, char ret_pool_id[37])
 {
     char id[37];
     str_uuid(id);
@@ -110,16 +112,17 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(fill_columns(cx, workers, n, &seen, &due));
     TRY(db_run(cx, jobs->db, &q_pool_beat,
-               DB_ARGS(db_text(pool_id), db_column(&seen, 0), db_column(&seen, 1), db_column(&seen, 2),
-                       db_column(&seen, 3), db_column(&seen, 4), db_column(&seen, 5),
-                       db_column(&due, 0), db_column(&due, 1), db_column(&due, 2), db_column(&due, 3),
-                       db_column(&due, 4), db_column(&due, 5)),
+               DB_ARGS(db_text(pool_id), db_column(&seen, 0), db_column(&seen, 1),
+                       db_column(&seen, 2), db_column(&seen, 3), db_column(&seen, 4),
+                       db_column(&seen, 5), db_column(&due, 0), db_column(&due, 1),
+                       db_column(&due, 2), db_column(&due, 3), db_column(&due, 4),
+                       db_column(&due, 5)),
                &r));
     if (db_get_int(r, 0, 0) == 0)
         return ctx_fail(cx, CODE_CLAIM_LOST, "this pool was declared dead");
     memset(ret_orders, 0, sizeof(*ret_orders));
-    ret_orders->want_running = db_is_null(r, 0, 2) ? jobs->settings->workers_auto_start
-                                                   : db_get_bool(r, 0, 2);
+    ret_orders->want_running =
+        db_is_null(r, 0, 2) ? jobs->settings->workers_auto_start : db_get_bool(r, 0, 2);
     ret_orders->now = db_get_bool(r, 0, 3);
     read_lost(db_get(r, 0, 1), ret_orders);
     return hand_back_strays(cx, jobs, pool_id, workers, n);

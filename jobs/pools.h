@@ -2,8 +2,8 @@
 /* pools.h - leases: a worker pool is a row that is renewed every 2 s; and the sweep that frees the
  * jobs of pools that stopped renewing.
  *
- * Codes as in jobs.h. CLAIM_LOST from pools_beat: the pool was declared dead; drop every job, kill the
- * children, register anew. */
+ * Codes as in jobs.h. CLAIM_LOST from pools_beat: the pool was declared dead; drop every job, kill
+ * the children, register anew. */
 #ifndef JOBS_POOLS_H
 #define JOBS_POOLS_H
 
@@ -32,14 +32,15 @@ struct pool_orders { /* what the beat read back */
 };
 
 /* A new row under a new id. */
-enum code pools_register(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers, int n,
-                         char ret_pool_id[37]) MUST_CHECK;
+enum code pools_register(struct ctx *cx, struct jobs *jobs, const struct pool_worker *workers,
+                         int n, char ret_pool_id[37]) MUST_CHECK;
 
-/* Renews, writes workers and due progress, reads back cancellations and the desired state: one round
- * trip. Jobs the database thinks this pool has, claimed more than 5 s ago and not in `workers`, are
- * handed back. CLAIM_LOST: dead. */
+/* Renews, writes workers and due progress, reads back cancellations and the desired state: one
+ * round trip. Jobs the database thinks this pool has, claimed more than 5 s ago and not in
+ * `workers`, are handed back. CLAIM_LOST: dead. */
 enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
-                     const struct pool_worker *workers, int n, struct pool_orders *ret_orders) MUST_CHECK;
+                     const struct pool_worker *workers, int n,
+                     struct pool_orders *ret_orders) MUST_CHECK;
 
 /* Clean end: hands back what is still held, removes the rows. */
 enum code pools_close(struct ctx *cx, struct jobs *jobs, const char *pool_id) MUST_CHECK;

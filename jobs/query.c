@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* query.c - jobs as readers see them: one, a page of the list; and cancelling.
  *
- * The row is the truth. For a job that is processing, Redis may know newer progress than the row; it is
- * taken only with the row's epoch and only when it is ahead, so a stale or forged hint changes nothing.
- * A page token is the number of the last row, so paging costs the same on every page. */
+ * The row is the truth. For a job that is processing, Redis may know newer progress than the row;
+ * it is taken only with the row's epoch and only when it is ahead, so a stale or forged hint
+ * changes nothing. A page token is the number of the last row, so paging costs the same on every
+ * page. */
 #include "jobs/jobs.h"
 
 #include <ctype.h>
@@ -17,7 +18,8 @@
 
 enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 200, MAX_OFFSET = 1000000, EXACT_TOTAL = 100000 };
 
-static bool read_hint(struct ctx *cx, struct jobs *jobs, const char *job_id, struct event *ret_event)
+static bool read_hint(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                      struct event *ret_event)
 {
     struct kv_reply r;
     const char *suffix = ctx_printf(cx, "progress:%s", job_id);
@@ -55,7 +57,8 @@ enum code jobs_get_progress(struct ctx *cx, struct jobs *jobs, const char *job_i
     return CODE_OK;
 }
 
-enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id, Localrag__V1__Job **ret_job)
+enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                   Localrag__V1__Job **ret_job)
 {
     double updated_at;
     return jobs_get_progress(cx, jobs, job_id, ret_job, &updated_at);
@@ -70,9 +73,11 @@ struct filter {
     int64_t limit, offset;
 };
 
-static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest *in, struct filter *f)
+static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest *in,
+                             struct filter *f)
 {
-    *f = (struct filter){.limit = in->limit ? in->limit : DEFAULT_LIMIT, .offset = in->offset,
+    *f = (struct filter){.limit = in->limit ? in->limit : DEFAULT_LIMIT,
+                         .offset = in->offset,
                          .children = in->include_children};
     if (in->status)
         f->status = state_name(in->status);
@@ -81,7 +86,8 @@ static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest
     if (f->status && !*f->status)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "status: %d is not a state", (int)in->status);
     if (f->task_type && !*f->task_type)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "task_type: %d is not a type", (int)in->task_type);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "task_type: %d is not a type",
+                        (int)in->task_type);
     if (f->limit < 1 || f->limit > MAX_LIMIT)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %lld is not between 1 and %d",
                         (long long)f->limit, MAX_LIMIT);
@@ -120,8 +126,9 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
     TRY(read_filter(cx, in, &f));
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_job_list,
-               DB_ARGS(db_text(f.status), db_text(f.task_type), db_text(f.parent), db_bool(f.children),
-                       f.below ? db_int(f.below) : db_null(), db_int(f.offset), db_int(f.limit + 1)),
+               DB_ARGS(db_text(f.status), db_text(f.task_type), db_text(f.parent),
+                       db_bool(f.children), f.below ? db_int(f.below) : db_null(), db_int(f.offset),
+                       db_int(f.limit + 1)),
                &r));
     int n = (int)MIN((int64_t)db_rows(r), f.limit);
     out->jobs = ctx_array(cx, (size_t)n, sizeof(*out->jobs));

@@ -4,10 +4,10 @@
  * Keys, all under one hash tag so that a cluster keeps them together:
  *   {queue}:high|medium|low       sorted set, member job id, score ready_at in ms
  *   {queue}:overflow:LANE         the lane was full once; only the sweep feeds it
- * A lane is capped, so a backlog of ten million rows costs Redis as much as one of ten thousand. A take
- * is Redis' own BZPOPMIN over the lanes in order of priority, then ZPOPMIN for as many more as there
- * are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and the
- * sweep pushes it again. */
+ * A lane is capped, so a backlog of ten million rows costs Redis as much as one of ten thousand. A
+ * take is Redis' own BZPOPMIN over the lanes in order of priority, then ZPOPMIN for as many more as
+ * there are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and
+ * the sweep pushes it again. */
 #include "jobs/queue.h"
 
 #include <stdio.h>
@@ -131,7 +131,8 @@ enum code queue_clear_overflow(struct ctx *cx, struct jobs *jobs, const char *pr
 
 /* ---- take ---- */
 
-/* A pause, so that a caller's loop does not spin while Redis is away; there is nothing to wait for. */
+/* A pause, so that a caller's loop does not spin while Redis is away; there is nothing to wait for.
+ */
 static enum code pause_away(struct ctx *cx, int timeout_ms)
 {
     struct timespec t = {.tv_nsec = (long)MIN(timeout_ms, 200) * 1000000};
@@ -152,8 +153,9 @@ static enum code take_first(struct ctx *cx, struct jobs *jobs, bool high_only, i
                             struct kv_reply *ret_reply)
 {
     static _Thread_local unsigned turn;
-    static const char *const orders[3][3] = {
-        {"high", "medium", "low"}, {"medium", "low", "high"}, {"low", "medium", "high"}};
+    static const char *const orders[3][3] = {{"high", "medium", "low"},
+                                             {"medium", "low", "high"},
+                                             {"low", "medium", "high"}};
     unsigned order = high_only ? 0 : ++turn % 16 == 8 ? 1 : turn % 16 == 0 ? 2 : 0;
     char wait[16];
     snprintf(wait, sizeof(wait), "%d.%03d", timeout_ms / 1000, timeout_ms % 1000);
@@ -187,7 +189,8 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
             kv_run(cx, jobs->kv, 0, KV_ARGV("ZPOPMIN", first.items[0].text, count), &more);
         if (code != CODE_OK)
             ctx_clear(cx); /* one is better than none */
-        for (size_t i = 0; code == CODE_OK && more.type == KV_ARRAY && i + 1 < more.n && n < max; i += 2)
+        for (size_t i = 0; code == CODE_OK && more.type == KV_ARRAY && i + 1 < more.n && n < max;
+             i += 2)
             take_id(cx, &more.items[i], ids, &n);
     }
     *ret_n = n;

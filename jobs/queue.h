@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* queue.h - the lanes: ids of jobs that may run now, one sorted set a priority, in Redis.
  *
- * Private to jobs/. A lane is a hint: an id in it may be stale, a runnable job may be missing; the claim
- * and the sweep make up for both. */
+ * Private to jobs/. A lane is a hint: an id in it may be stale, a runnable job may be missing; the
+ * claim and the sweep make up for both. */
 #ifndef JOBS_QUEUE_H
 #define JOBS_QUEUE_H
 
@@ -15,8 +15,8 @@ struct queue_entry {
     int64_t ready_ms; /* since 1970 */
 };
 
-/* Adds entries to the lane of `priority`; what does not fit sets the lane's overflow mark. While the
- * mark stands only the sweep's pushes are taken. Adding twice is the same as once. */
+/* Adds entries to the lane of `priority`; what does not fit sets the lane's overflow mark. While
+ * the mark stands only the sweep's pushes are taken. Adding twice is the same as once. */
 enum code queue_push(struct ctx *cx, struct jobs *jobs, const char *priority, bool from_sweep,
                      const struct queue_entry *entries, int n) MUST_CHECK;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* record.c - rows of processing_jobs as Job messages (record.h).
  *
- * The generated message is the domain type: there is no second struct to keep in step. Column numbers
- * are those of job_get.sql. A result that cannot be read (somebody edited the row) costs the result,
- * never the job. */
+ * The generated message is the domain type: there is no second struct to keep in step. Column
+ * numbers are those of job_get.sql. A result that cannot be read (somebody edited the row) costs
+ * the result, never the job. */
 #include "jobs/record.h"
 
 #include <math.h>
@@ -15,10 +15,31 @@
 #include "jobs/state.h"
 
 enum {
-    COL_JOB_ID, COL_TASK_TYPE, COL_PRIORITY, COL_STATUS, COL_CREATED, COL_STARTED, COL_COMPLETED,
-    COL_PROGRESS, COL_MESSAGE, COL_ERROR, COL_ERROR_CODE, COL_RETRIES, COL_MAX_RETRIES, COL_NEXT,
-    COL_WORKER, COL_DURATION, COL_DOCUMENT, COL_DOCUMENT_NAME, COL_PARENT, COL_DONE, COL_TOTAL,
-    COL_RESULT, COL_EPOCH, COL_PROGRESS_AT, COL_ID
+    COL_JOB_ID,
+    COL_TASK_TYPE,
+    COL_PRIORITY,
+    COL_STATUS,
+    COL_CREATED,
+    COL_STARTED,
+    COL_COMPLETED,
+    COL_PROGRESS,
+    COL_MESSAGE,
+    COL_ERROR,
+    COL_ERROR_CODE,
+    COL_RETRIES,
+    COL_MAX_RETRIES,
+    COL_NEXT,
+    COL_WORKER,
+    COL_DURATION,
+    COL_DOCUMENT,
+    COL_DOCUMENT_NAME,
+    COL_PARENT,
+    COL_DONE,
+    COL_TOTAL,
+    COL_RESULT,
+    COL_EPOCH,
+    COL_PROGRESS_AT,
+    COL_ID
 };
 
 Google__Protobuf__Timestamp *record_time(struct ctx *cx, double seconds)
@@ -88,8 +109,8 @@ static void read_result(struct ctx *cx, Localrag__V1__Job *job, const char *json
                     batch ? &localrag__v1__directory_result__descriptor
                           : &localrag__v1__document_result__descriptor,
                     json, strlen(json), &m) != CODE_OK) {
-        log_warning(cx, "the stored result of job %s cannot be read, leaving it out: %s", job->job_id,
-                    ctx_message(cx));
+        log_warning(cx, "the stored result of job %s cannot be read, leaving it out: %s",
+                    job->job_id, ctx_message(cx));
         ctx_clear(cx);
         return;
     }
@@ -103,7 +124,8 @@ static void read_result(struct ctx *cx, Localrag__V1__Job *job, const char *json
     job->result = result;
 }
 
-/* proto3 `optional` is a one-member oneof in C: the case holds the field's number when it is set. */
+/* proto3 `optional` is a one-member oneof in C: the case holds the field's number when it is set.
+ */
 #define SET_TEXT(job, member, CASE, text)                                                          \
     do {                                                                                           \
         char *text_ = (text);                                                                      \
@@ -113,7 +135,8 @@ static void read_result(struct ctx *cx, Localrag__V1__Job *job, const char *json
         }                                                                                          \
     } while (0)
 
-static void read_optional(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__Job *job)
+static void read_optional(struct ctx *cx, const struct db_result *r, int row,
+                          Localrag__V1__Job *job)
 {
     SET_TEXT(job, error_message, ERROR_MESSAGE, record_text(cx, r, row, COL_ERROR));
     SET_TEXT(job, error_code, ERROR_CODE, record_text(cx, r, row, COL_ERROR_CODE));
@@ -127,8 +150,8 @@ static void read_optional(struct ctx *cx, const struct db_result *r, int row, Lo
     }
 }
 
-enum code record_job(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__Job **ret_job,
-                     int64_t *ret_epoch)
+enum code record_job(struct ctx *cx, const struct db_result *r, int row,
+                     Localrag__V1__Job **ret_job, int64_t *ret_epoch)
 {
     Localrag__V1__Job *job = ctx_alloc(cx, sizeof(*job));
     if (!job)
@@ -170,8 +193,8 @@ int64_t record_id(const struct db_result *r, int row)
     return db_get_int(r, row, COL_ID);
 }
 
-enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id, Localrag__V1__Job **ret_job,
-                       int64_t *ret_epoch, double *ret_progress_at)
+enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                       Localrag__V1__Job **ret_job, int64_t *ret_epoch, double *ret_progress_at)
 {
     if (!job_id || !str_is_uuid(job_id))
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID",

@@ -6,8 +6,8 @@
 #include "jobs/jobs.h"
 
 /* A row of job_get.sql or job_list.sql, in cx's arena. `ret_epoch` may be NULL. */
-enum code record_job(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__Job **ret_job,
-                     int64_t *ret_epoch) MUST_CHECK;
+enum code record_job(struct ctx *cx, const struct db_result *r, int row,
+                     Localrag__V1__Job **ret_job, int64_t *ret_epoch) MUST_CHECK;
 
 /* When its progress was stored (for JobProgress.updated_at), and its number (for paging). */
 double record_progress_at(const struct db_result *r, int row);
@@ -20,13 +20,16 @@ Google__Protobuf__Timestamp *record_time(struct ctx *cx, double seconds);
 char *record_text(struct ctx *cx, const struct db_result *r, int row, int col);
 
 /* A JSON object as a Struct; NULL text gives an empty one. */
-enum code record_struct(struct ctx *cx, const char *json, Google__Protobuf__Struct **ret) MUST_CHECK;
+enum code record_struct(struct ctx *cx, const char *json,
+                        Google__Protobuf__Struct **ret) MUST_CHECK;
 
 /* A JSON array of texts. */
-enum code record_texts(struct ctx *cx, const char *json, char ***ret_texts, size_t *ret_n) MUST_CHECK;
+enum code record_texts(struct ctx *cx, const char *json, char ***ret_texts,
+                       size_t *ret_n) MUST_CHECK;
 
 /* The job with the fence's epoch, straight from the row. */
-enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id, Localrag__V1__Job **ret_job,
-                       int64_t *ret_epoch, double *ret_progress_at) MUST_CHECK;
+enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                       Localrag__V1__Job **ret_job, int64_t *ret_epoch,
+                       double *ret_progress_at) MUST_CHECK;
 
 #endif

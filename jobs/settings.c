@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* settings.c - every setting, one row each (settings.h).
  *
- * Rows are checked one by one by base/env.c; what takes two settings to check (HIGH below MAX, overlap
- * below size, the Redis URL against its parts) is checked here and reported together with the rest. */
+ * Rows are checked one by one by base/env.c; what takes two settings to check (HIGH below MAX,
+ * overlap below size, the Redis URL against its parts) is checked here and reported together with
+ * the rest. */
 #include "jobs/settings.h"
 
 #include <limits.h>
@@ -14,15 +15,34 @@
 #include "base/str.h"
 
 #define AT(member) offsetof(struct settings, member)
-#define STR(n, m, d, h) {.name = n, .kind = ENV_STRING, .offset = AT(m), .fallback = d, .help = h}
+#define STR(n, m, d, h)                                                                            \
+    {                                                                                              \
+        .name = n, .kind = ENV_STRING, .offset = AT(m), .fallback = d, .help = h                   \
+    }
 #define ONE_OF(n, m, d, c, h)                                                                      \
-    {.name = n, .kind = ENV_STRING, .offset = AT(m), .fallback = d, .choices = c, .help = h}
-#define SECRET(n, m, h) {.name = n, .kind = ENV_STRING, .offset = AT(m), .secret = true, .help = h}
-#define FLAG(n, m, d, h) {.name = n, .kind = ENV_BOOL, .offset = AT(m), .fallback = d, .help = h}
-#define LIST(n, m, d, h) {.name = n, .kind = ENV_LIST, .offset = AT(m), .fallback = d, .help = h}
-#define RATIO(n, m, d, h) {.name = n, .kind = ENV_RATIO, .offset = AT(m), .fallback = d, .help = h}
+    {                                                                                              \
+        .name = n, .kind = ENV_STRING, .offset = AT(m), .fallback = d, .choices = c, .help = h     \
+    }
+#define SECRET(n, m, h)                                                                            \
+    {                                                                                              \
+        .name = n, .kind = ENV_STRING, .offset = AT(m), .secret = true, .help = h                  \
+    }
+#define FLAG(n, m, d, h)                                                                           \
+    {                                                                                              \
+        .name = n, .kind = ENV_BOOL, .offset = AT(m), .fallback = d, .help = h                     \
+    }
+#define LIST(n, m, d, h)                                                                           \
+    {                                                                                              \
+        .name = n, .kind = ENV_LIST, .offset = AT(m), .fallback = d, .help = h                     \
+    }
+#define RATIO(n, m, d, h)                                                                          \
+    {                                                                                              \
+        .name = n, .kind = ENV_RATIO, .offset = AT(m), .fallback = d, .help = h                    \
+    }
 #define NUMBER(k, n, m, d, lo, hi, h)                                                              \
-    {.name = n, .kind = k, .offset = AT(m), .fallback = d, .min = lo, .max = hi, .help = h}
+    {                                                                                              \
+        .name = n, .kind = k, .offset = AT(m), .fallback = d, .min = lo, .max = hi, .help = h      \
+    }
 #define INT(n, m, d, lo, hi, h) NUMBER(ENV_INT, n, m, d, lo, hi, h)
 #define SECONDS(n, m, d, lo, hi, h) NUMBER(ENV_SECONDS, n, m, d, lo, hi, h)
 #define BYTES(n, m, d, lo, hi, h) NUMBER(ENV_BYTES, n, m, d, lo, hi, h)
@@ -33,15 +53,19 @@ static const struct env_def defs[] = {
     FLAG("TASK_QUEUE_ENABLED", queue_enabled, "true", "accept and process jobs"),
     FLAG("TASK_WORKERS_AUTO_START", workers_auto_start, "true", "workers run unless told to stop"),
     INT("TASK_MAX_WORKERS", max_workers, "4", 0, 256, "workers of a pool; 0: no local pool"),
-    INT("TASK_HIGH_PRIORITY_WORKERS", high_priority_workers, "2", 0, 255, "of them for high priority only"),
+    INT("TASK_HIGH_PRIORITY_WORKERS", high_priority_workers, "2", 0, 255,
+        "of them for high priority only"),
     INT("TASK_BATCH_SIZE", batch_size, "10", 1, 10000, "files of a directory at a time"),
     INT("TASK_MAX_RETRIES", max_retries, "3", 0, 100, "attempts after the first"),
     SECONDS("TASK_RETRY_DELAY", retry_delay_ms, "60", 0, DAY_MS, "delay before the first retry, s"),
-    SECONDS("TASK_JOB_RETENTION", job_retention_ms, "86400", 0, 3650LL * DAY_MS, "finished jobs are kept, s"),
-    SECONDS("TASK_PROGRESS_UPDATE_INTERVAL", progress_interval_ms, "5", 100, 3600000, "progress is stored, s"),
+    SECONDS("TASK_JOB_RETENTION", job_retention_ms, "86400", 0, 3650LL * DAY_MS,
+            "finished jobs are kept, s"),
+    SECONDS("TASK_PROGRESS_UPDATE_INTERVAL", progress_interval_ms, "5", 100, 3600000,
+            "progress is stored, s"),
     STR("TASK_QUEUE_NAME", queue_name, "localrag_tasks", "prefix of every Redis key"),
     SECONDS("SHUTDOWN_GRACE", shutdown_grace_ms, "25", 0, 3600000, "a stop drains so long, s"),
-    INT("QUEUE_MAX_BACKLOG", queue_max_backlog, "0", 0, LLONG_MAX, "more waiting jobs: 503; 0: no limit"),
+    INT("QUEUE_MAX_BACKLOG", queue_max_backlog, "0", 0, LLONG_MAX,
+        "more waiting jobs: 503; 0: no limit"),
     STR("DATABASE_URL", database_url, NULL, "postgresql://user:password@host:port/name"),
     STR("POSTGRES_HOST", postgres_host, "localhost", "used without DATABASE_URL"),
     STR("POSTGRES_PORT", postgres_port, "5432", "used without DATABASE_URL"),
@@ -65,23 +89,31 @@ static const struct env_def defs[] = {
     STR("UPLOADS_PATH", uploads_path, NULL, "uploads (default DATA_PATH/uploads)"),
     STR("STORAGE_URL", storage_url, NULL, "where originals are kept (default UPLOADS_PATH)"),
     STR("SECRET_KEY_FILE", secret_key_file, NULL, "seals passwords (default DATA_PATH/secret.key)"),
-    LIST("INGEST_ROOTS", ingest_roots, NULL, "directories that may be ingested (default DATA_PATH)"),
+    LIST("INGEST_ROOTS", ingest_roots, NULL,
+         "directories that may be ingested (default DATA_PATH)"),
     BYTES("MAX_UPLOAD_SIZE", max_upload_size, "1GB", 1, LLONG_MAX, "largest upload"),
     INT("MAX_PAGES", max_pages, "20000", 1, 1000000, "pages of a document"),
-    FLAG("DUPLICATE_DETECTION_ENABLED", duplicate_detection, "true", "same bytes and settings: once"),
+    FLAG("DUPLICATE_DETECTION_ENABLED", duplicate_detection, "true",
+         "same bytes and settings: once"),
     SECONDS("PAGE_TIMEOUT", page_timeout_ms, "120", 100, DAY_MS, "a page is given up, s"),
-    SECONDS("DOCUMENT_TIMEOUT", document_timeout_ms, "0", 0, 30LL * DAY_MS, "a document is given up, s; 0: never"),
-    BYTES("EXTRACT_MEMORY", extract_memory, "1GB", 128LL << 20, 1LL << 40, "address space of a reader"),
+    SECONDS("DOCUMENT_TIMEOUT", document_timeout_ms, "0", 0, 30LL * DAY_MS,
+            "a document is given up, s; 0: never"),
+    BYTES("EXTRACT_MEMORY", extract_memory, "1GB", 128LL << 20, 1LL << 40,
+          "address space of a reader"),
     INT("EXTRACT_PROCESSES", extract_processes, NULL, 1, 1024, "pages at a time (default: cores)"),
     LIST("OCR_LANGUAGES", ocr_languages, "eng", "languages OCR expects"),
-    INT("OCR_DPI_THRESHOLD", ocr_dpi, "300", 70, 600, "dots per inch pages are rendered at for OCR"),
-    RATIO("OCR_CONFIDENCE_THRESHOLD", ocr_confidence, "0.6", "below it a page is read again, turned"),
+    INT("OCR_DPI_THRESHOLD", ocr_dpi, "300", 70, 600,
+        "dots per inch pages are rendered at for OCR"),
+    RATIO("OCR_CONFIDENCE_THRESHOLD", ocr_confidence, "0.6",
+          "below it a page is read again, turned"),
     FLAG("OCR_ENABLED", ocr_enabled, "true", "read pictures"),
     INT("CHUNK_SIZE", chunk_size, "1000", 50, 100000, "characters of a chunk"),
     INT("CHUNK_OVERLAP", chunk_overlap, "200", 0, 50000, "characters shared by neighbours"),
-    ONE_OF("EMBEDDING_PROVIDER", embedding_provider, "none", "none", "vectors come in a later version"),
+    ONE_OF("EMBEDDING_PROVIDER", embedding_provider, "none", "none",
+           "vectors come in a later version"),
     ONE_OF("LOG_LEVEL", log_level_name, "info", "debug|info|warning|error", "what is logged"),
-    ONE_OF("LOG_FORMAT", log_format_name, NULL, "json|text", "default: text on a terminal, else json"),
+    ONE_OF("LOG_FORMAT", log_format_name, NULL, "json|text",
+           "default: text on a terminal, else json"),
     STR("LOG_FILE_PATH", log_file_path, NULL, "default: stderr"),
 };
 
@@ -112,8 +144,9 @@ static void check_workers(struct settings *s, const struct env_values *values, s
     if (!given(values, "TASK_HIGH_PRIORITY_WORKERS"))
         s->high_priority_workers = s->max_workers - 1;
     else
-        wrong(b, "TASK_HIGH_PRIORITY_WORKERS must be below TASK_MAX_WORKERS, so that a worker is left "
-                 "for other priorities: lower it or raise TASK_MAX_WORKERS");
+        wrong(b,
+              "TASK_HIGH_PRIORITY_WORKERS must be below TASK_MAX_WORKERS, so that a worker is left "
+              "for other priorities: lower it or raise TASK_MAX_WORKERS");
 }
 
 static const char *libpq_quoted(struct ctx *cx, const char *value)
@@ -136,19 +169,21 @@ static void build_database_url(struct ctx *cx, struct settings *s)
         s->database_url = ctx_printf(cx, "postgresql://%s", s->database_url + sizeof(asyncpg) - 1);
     if (s->database_url)
         return;
-    s->database_url = ctx_printf(
-        cx, "host=%s port=%s dbname=%s user=%s sslmode=%s%s%s", libpq_quoted(cx, s->postgres_host),
-        libpq_quoted(cx, s->postgres_port), libpq_quoted(cx, s->postgres_db),
-        libpq_quoted(cx, s->postgres_user), libpq_quoted(cx, s->postgres_sslmode),
-        s->postgres_password ? " password=" : "",
-        s->postgres_password ? libpq_quoted(cx, s->postgres_password) : "");
+    s->database_url =
+        ctx_printf(cx, "host=%s port=%s dbname=%s user=%s sslmode=%s%s%s",
+                   libpq_quoted(cx, s->postgres_host), libpq_quoted(cx, s->postgres_port),
+                   libpq_quoted(cx, s->postgres_db), libpq_quoted(cx, s->postgres_user),
+                   libpq_quoted(cx, s->postgres_sslmode), s->postgres_password ? " password=" : "",
+                   s->postgres_password ? libpq_quoted(cx, s->postgres_password) : "");
 }
 
 static void build_redis(struct ctx *cx, struct settings *s, struct buf *b)
 {
     if (!s->redis_url) {
-        s->redis = (struct kv_endpoint){.host = s->redis_host, .port = (int)s->redis_port,
-                                        .database = (int)s->redis_db, .password = s->redis_password};
+        s->redis = (struct kv_endpoint){.host = s->redis_host,
+                                        .port = (int)s->redis_port,
+                                        .database = (int)s->redis_db,
+                                        .password = s->redis_password};
         return;
     }
     if (kv_parse_url(cx, s->redis_url, &s->redis) != CODE_OK) {
@@ -162,8 +197,9 @@ static void build_redis(struct ctx *cx, struct settings *s, struct buf *b)
 static void build_languages(struct ctx *cx, struct settings *s, struct buf *b)
 {
     static const char *const names[][2] = {
-        {"en", "eng"}, {"de", "deu"}, {"id", "ind"}, {"fr", "fra"}, {"es", "spa"}, {"it", "ita"},
-        {"nl", "nld"}, {"pt", "por"}, {"ru", "rus"}, {"ja", "jpn"}, {"ko", "kor"}, {"zh", "chi_sim"},
+        {"en", "eng"}, {"de", "deu"}, {"id", "ind"}, {"fr", "fra"},
+        {"es", "spa"}, {"it", "ita"}, {"nl", "nld"}, {"pt", "por"},
+        {"ru", "rus"}, {"ja", "jpn"}, {"ko", "kor"}, {"zh", "chi_sim"},
     };
     CLEANUP(buf_done) struct buf joined = BUF_INIT(1024);
     for (char **l = s->ocr_languages; *l; l++) {
@@ -213,13 +249,16 @@ static void check_rest(struct settings *s, struct buf *b)
     bool local = strcmp(s->host, "127.0.0.1") == 0 || strcmp(s->host, "::1") == 0 ||
                  strcmp(s->host, "localhost") == 0;
     if (!local && !s->allow_anonymous)
-        wrong(b, "HOST is not a loopback address and there are no API keys: set ALLOW_ANONYMOUS=true if "
-                 "everybody who can reach it may use it");
+        wrong(
+            b,
+            "HOST is not a loopback address and there are no API keys: set ALLOW_ANONYMOUS=true if "
+            "everybody who can reach it may use it");
     if (strpbrk(s->queue_name, "{} \t\n") || strlen(s->queue_name) > 100)
         wrong(b, "TASK_QUEUE_NAME must have no braces or spaces and at most 100 characters");
 }
 
-enum code settings_load(struct ctx *cx, struct settings *ret_settings, struct env_values **ret_values)
+enum code settings_load(struct ctx *cx, struct settings *ret_settings,
+                        struct env_values **ret_values)
 {
     struct settings s = {0};
     struct env_values *values = NULL;

@@ -56,10 +56,12 @@ struct settings {
 
 /* Loads and checks everything; memory in cx's arena, which must outlive the settings.
  * INVALID_ARGUMENT names every bad setting, one a line. */
-enum code settings_load(struct ctx *cx, struct settings *ret_settings, struct env_values **ret_values) MUST_CHECK;
+enum code settings_load(struct ctx *cx, struct settings *ret_settings,
+                        struct env_values **ret_values) MUST_CHECK;
 
 /* Opens the log as the settings say. UNAVAILABLE when LOG_FILE_PATH cannot be opened. */
-enum code settings_open_log(struct ctx *cx, const struct settings *s, const char *program) MUST_CHECK;
+enum code settings_open_log(struct ctx *cx, const struct settings *s,
+                            const char *program) MUST_CHECK;
 
 void settings_print_help(FILE *out);
 

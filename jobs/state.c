@@ -21,13 +21,15 @@ static const struct {
 } states[] = {
     [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_UNSPECIFIED] = {"", 0},
     [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PENDING] = {"pending", BIT(PROCESSING) | BIT(CANCELLED)},
-    [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PROCESSING] =
-        {"processing",
-         BIT(COMPLETED) | BIT(FAILED) | BIT(RETRYING) | BIT(PENDING) | BIT(CANCELLED)},
+    [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PROCESSING] = {"processing",
+                                                         BIT(COMPLETED) | BIT(FAILED) |
+                                                             BIT(RETRYING) | BIT(PENDING) |
+                                                             BIT(CANCELLED)},
     [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_COMPLETED] = {"completed", 0},
     [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_FAILED] = {"failed", BIT(PENDING)},
     [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_CANCELLED] = {"cancelled", BIT(PENDING)},
-    [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_RETRYING] = {"retrying", BIT(PROCESSING) | BIT(CANCELLED)},
+    [LOCALRAG__V1__JOB_STATUS__JOB_STATUS_RETRYING] = {"retrying",
+                                                       BIT(PROCESSING) | BIT(CANCELLED)},
 };
 
 static const char *const tasks[] = {"", "single_document", "directory_batch", "document_reprocess",

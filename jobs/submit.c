@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* submit.c - a stored upload becomes a job: one commit, one push.
  *
- * The order is the guarantee: bytes durable, then the row committed, then the hint. Whoever got a job id
- * has a job; a hint that is lost is pushed again by the sweep. An idempotency key is settled by the
- * unique index, so two calls at the same moment get the same job. */
+ * The order is the guarantee: bytes durable, then the row committed, then the hint. Whoever got a
+ * job id has a job; a hint that is lost is pushed again by the sweep. An idempotency key is settled
+ * by the unique index, so two calls at the same moment get the same job. */
 #include "jobs/jobs.h"
 
 #include <string.h>
@@ -30,7 +30,8 @@ static enum code refuse_when_closed(struct ctx *cx, struct jobs *jobs)
 }
 
 /* The payload people query: where the file lies and what it is. */
-static enum code payload_json(struct ctx *cx, const struct job_submission *in, const char **ret_json)
+static enum code payload_json(struct ctx *cx, const struct job_submission *in,
+                              const char **ret_json)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT(1 << 20);
     buf_str(&b, "{\"file_path\":");
@@ -61,7 +62,8 @@ static enum code answer_first(struct ctx *cx, struct jobs *jobs, const struct jo
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_job_by_key, DB_ARGS(db_text(in->idempotency_key)), &r));
     if (db_rows(r) == 0) /* purged in this very moment */
-        return ctx_fail(cx, CODE_UNAVAILABLE, "the job of idempotency key \"%s\" is just being removed",
+        return ctx_fail(cx, CODE_UNAVAILABLE,
+                        "the job of idempotency key \"%s\" is just being removed",
                         in->idempotency_key);
     const char *hash = db_get(r, 0, 1);
     if (!hash || strcmp(hash, in->content_hash) != 0)
@@ -95,10 +97,10 @@ static enum code insert_row(struct ctx *cx, struct jobs *jobs, const struct job_
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     enum code code = db_run(cx, jobs->db, &q_job_insert,
-                            DB_ARGS(db_text(in->job_id), db_text(in->task_type), db_text(in->priority),
-                                    db_text(payload), db_int(jobs->settings->max_retries),
-                                    db_text(in->file_name), db_text(in->content_hash),
-                                    db_text(in->idempotency_key),
+                            DB_ARGS(db_text(in->job_id), db_text(in->task_type),
+                                    db_text(in->priority), db_text(payload),
+                                    db_int(jobs->settings->max_retries), db_text(in->file_name),
+                                    db_text(in->content_hash), db_text(in->idempotency_key),
                                     db_bytes(in->sealed_password, in->sealed_password_len)),
                             &r);
     if (code != CODE_OK && db_unanswered(jobs->db))

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* sweep.c - the only healer: frees the jobs of dead pools, and keeps the lanes fed from the rows.
  *
- * One tick is one transaction that holds an advisory lock, so of all processes one sweeps at a time and
- * one that hangs is ended by idle_in_transaction_session_timeout. Each tick:
+ * One tick is one transaction that holds an advisory lock, so of all processes one sweeps at a time
+ * and one that hangs is ended by idle_in_transaction_session_timeout. Each tick:
  *
  *   pools   A pool is dead when this process itself has seen its beat counter stand still for
- *           POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage of
- *           the database, a stopped sweeper or a jumping clock therefore kill nobody.
- *   jobs    Jobs of dead (or unknown) pools go back to pending, crash_count + 1, failed at the third.
- *   lanes   For each lane: rows older than its head are pushes that were lost, or retries that came
- *           due (a row that became runnable less than a second ago is left to its own push); while the
- *           lane is marked overflowed, rows at or behind its tail. Lanes are in ready_at order, so these
- *           index scans cost what they find. This is the retry scheduler, the repair of lost pushes, the
- *           rebuild after Redis lost everything and the feeder of a bounded lane in one.
- *   old     Finished jobs past TASK_JOB_RETENTION, a slice a tick.
+ *           POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage
+ * of the database, a stopped sweeper or a jumping clock therefore kill nobody. jobs    Jobs of dead
+ * (or unknown) pools go back to pending, crash_count + 1, failed at the third. lanes   For each
+ * lane: rows older than its head are pushes that were lost, or retries that came due (a row that
+ * became runnable less than a second ago is left to its own push); while the lane is marked
+ * overflowed, rows at or behind its tail. Lanes are in ready_at order, so these index scans cost
+ * what they find. This is the retry scheduler, the repair of lost pushes, the rebuild after Redis
+ * lost everything and the feeder of a bounded lane in one. old     Finished jobs past
+ * TASK_JOB_RETENTION, a slice a tick.
  *
  * When Redis is away the lanes are skipped: there is nothing to feed. */
 #include "jobs/pools.h"
@@ -27,7 +27,14 @@
 #include "jobs/event.h"
 #include "jobs/queue.h"
 
-enum { TICK_MS = 1000, GAP_MS = 3000, MAX_POOLS = 1024, SLICE = 5000, RETENTION_MS = 60000, OLD_SLICE = 1000 };
+enum {
+    TICK_MS = 1000,
+    GAP_MS = 3000,
+    MAX_POOLS = 1024,
+    SLICE = 5000,
+    RETENTION_MS = 60000,
+    OLD_SLICE = 1000
+};
 
 struct seen_pool {
     char id[37];
@@ -120,7 +127,8 @@ struct freed {
     int64_t ready_ms;
 };
 
-static enum code free_dead_jobs(struct ctx *cx, struct jobs *jobs, struct freed **ret_freed, int *ret_n)
+static enum code free_dead_jobs(struct ctx *cx, struct jobs *jobs, struct freed **ret_freed,
+                                int *ret_n)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_dead_jobs, DB_NO_ARGS, &r));
@@ -154,7 +162,8 @@ enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pi
 {
     struct freed *freed;
     int n;
-    TRY(db_run(cx, jobs->db, &q_pool_mark_dead, DB_ARGS(db_null(), db_text(host), db_int(pid)), NULL));
+    TRY(db_run(cx, jobs->db, &q_pool_mark_dead, DB_ARGS(db_null(), db_text(host), db_int(pid)),
+               NULL));
     TRY(free_dead_jobs(cx, jobs, &freed, &n));
     tell_freed(cx, jobs, freed, n);
     return CODE_OK;
@@ -181,7 +190,8 @@ static enum code feed_older(struct ctx *cx, struct jobs *jobs, const char *prior
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_sweep_older,
-               DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(), db_int(SLICE)),
+               DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(),
+                       db_int(SLICE)),
                &r));
     /* An empty lane (Redis lost it) and more rows than a slice: the rest is behind the tail. */
     if (!lane->size && db_rows(r) == SLICE)
@@ -190,13 +200,13 @@ static enum code feed_older(struct ctx *cx, struct jobs *jobs, const char *prior
 }
 
 /* True when the rows behind the tail all fitted into one slice: the end was reached. */
-static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *priority, int64_t tail_ms,
-                            int64_t room, bool *ret_end)
+static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *priority,
+                            int64_t tail_ms, int64_t room, bool *ret_end)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t limit = MIN(room, (int64_t)SLICE);
-    TRY(db_run(cx, jobs->db, &q_sweep_newer, DB_ARGS(db_text(priority), db_int(tail_ms), db_int(limit)),
-               &r));
+    TRY(db_run(cx, jobs->db, &q_sweep_newer,
+               DB_ARGS(db_text(priority), db_int(tail_ms), db_int(limit)), &r));
     *ret_end = db_rows(r) < limit;
     return push_rows(cx, jobs, priority, r);
 }
@@ -210,7 +220,8 @@ static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priori
     TRY(queue_look(cx, jobs, priority, &lane));
     if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
         return CODE_OK;
-    TRY(feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP - lane.size, &end));
+    TRY(feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP - lane.size,
+                   &end));
     if (!end)
         return CODE_OK;
     /* A push that was dropped because of the mark may have been committed after the scan. */
@@ -226,7 +237,8 @@ static void feed_lanes(struct ctx *cx, struct sweep *s)
         if (feed_lane(cx, s->jobs, lanes[i]) == CODE_OK)
             continue;
         if (!s->redis_away)
-            log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i], ctx_message(cx));
+            log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i],
+                        ctx_message(cx));
         s->redis_away = true;
         ctx_clear(cx);
         return;
@@ -262,7 +274,8 @@ static enum code next_due(struct ctx *cx, struct jobs *jobs, int *ret_sleep_ms)
     return CODE_OK;
 }
 
-static enum code tick(struct ctx *cx, struct sweep *s, struct freed **ret_freed, int *ret_n, int *ret_sleep_ms)
+static enum code tick(struct ctx *cx, struct sweep *s, struct freed **ret_freed, int *ret_n,
+                      int *ret_sleep_ms)
 {
     CLEANUP(db_result_freep) struct db_result *lock = NULL;
     TRY(db_run(cx, s->jobs->db, &q_sweep_lock, DB_NO_ARGS, &lock));

@@ -15,8 +15,8 @@ struct task {
     struct task *next;
 };
 
-enum code handlers_start(struct ctx *cx, const struct settings *settings, int threads, int queue_limit,
-                         struct handlers **ret_handlers) MUST_CHECK;
+enum code handlers_start(struct ctx *cx, const struct settings *settings, int threads,
+                         int queue_limit, struct handlers **ret_handlers) MUST_CHECK;
 
 /* False: the queue is full or stopping; `run` will not be called. Never blocks. */
 bool handlers_submit(struct handlers *h, struct task *task);

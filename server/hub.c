@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* hub.c - fans job events out to watchers (hub.h).
  *
- * Every job that is watched has one entry with its newest known Job message; its watchers share what is
- * read, so a thousand watchers of a job cost one row read a change. Two kinds of news:
+ * Every job that is watched has one entry with its newest known Job message; its watchers share
+ * what is read, so a thousand watchers of a job cost one row read a change. Two kinds of news:
  *
- *   state     A hint said so, or a poll found it: the row is read and, if status or epoch differ from
- *             what the entry has, every watcher gets the new Job queued. Never dropped.
- *   progress  Taken from the hint itself, without a row read, if it is of the entry's epoch and ahead.
- *             Each watcher keeps only the newest: a slow reader skips.
+ *   state     A hint said so, or a poll found it: the row is read and, if status or epoch differ
+ * from what the entry has, every watcher gets the new Job queued. Never dropped. progress  Taken
+ * from the hint itself, without a row read, if it is of the entry's epoch and ahead. Each watcher
+ * keeps only the newest: a slow reader skips.
  *
- * Row reads and the queueing of what they gave happen under `reading`, so no watcher sees a state go
- * backwards. `lock` guards the table and is held while wake() runs; hub_unwatch takes it too, which is how
- * it waits for a running call. A watcher's own lock guards its queue only. Hints may be lost, so watched
- * rows are read again every few seconds, and every second while Redis is away.
+ * Row reads and the queueing of what they gave happen under `reading`, so no watcher sees a state
+ * go backwards. `lock` guards the table and is held while wake() runs; hub_unwatch takes it too,
+ * which is how it waits for a running call. A watcher's own lock guards its queue only. Hints may
+ * be lost, so watched rows are read again every few seconds, and every second while Redis is away.
  *
  * The hub lives until it was stopped and its last watcher is gone. */
 #include "server/hub.h"
@@ -88,7 +88,8 @@ static struct packed *pack(const struct entry *e, Localrag__V1__JobEventType typ
     if (!e->job) /* out of memory while it was read */
         return NULL;
     Localrag__V1__JobEvent event = LOCALRAG__V1__JOB_EVENT__INIT;
-    snprintf(id, sizeof(id), "%lld-%05d", (long long)(e->progress_at * 1e6), (int)(e->job->progress * 100));
+    snprintf(id, sizeof(id), "%lld-%05d", (long long)(e->progress_at * 1e6),
+             (int)(e->job->progress * 100));
     event.event_id = id;
     event.type = type;
     event.job = e->job;
@@ -243,8 +244,8 @@ static enum code read_row(struct hub *hub, const char *job_id, struct row *row)
     return CODE_OK;
 }
 
-/* Puts the row into the entry and tells its watchers: a new state, or, when no hint said so, that it got
- * further. The row's memory is freed. */
+/* Puts the row into the entry and tells its watchers: a new state, or, when no hint said so, that
+ * it got further. The row's memory is freed. */
 static void take_row(struct entry *e, struct row *row)
 {
     bool fresh = !e->job || e->status != row->job->status || e->epoch != row->epoch;
@@ -436,8 +437,8 @@ void hub_stop(struct hub *hub)
     release(hub);
 }
 
-enum code hub_watch(struct ctx *cx, struct hub *hub, const char *job_id, void (*wake)(void *arg), void *arg,
-                    struct watcher **ret_watcher)
+enum code hub_watch(struct ctx *cx, struct hub *hub, const char *job_id, void (*wake)(void *arg),
+                    void *arg, struct watcher **ret_watcher)
 {
     struct row row;
     pthread_mutex_lock(&hub->reading);
@@ -452,7 +453,10 @@ enum code hub_watch(struct ctx *cx, struct hub *hub, const char *job_id, void (*
     struct entry *e = ensure_entry(hub, row.job->job_id);
     struct watcher *w = e ? calloc(1, sizeof(*w)) : NULL;
     if (w) {
-        *w = (struct watcher){.hub = hub, .entry = e, .wake = wake, .arg = arg,
+        *w = (struct watcher){.hub = hub,
+                              .entry = e,
+                              .wake = wake,
+                              .arg = arg,
                               .closing = atomic_load(&hub->stopping)};
         pthread_mutex_init(&w->lock, NULL);
         take_row(e, &row);

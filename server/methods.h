@@ -31,7 +31,8 @@ struct method {
     const char *body; /* "", "*" or a field's name */
 };
 
-/* Builds the table once. INTERNAL names every RPC without a handler and every handler without RPC. */
+/* Builds the table once. INTERNAL names every RPC without a handler and every handler without RPC.
+ */
 enum code methods_init(struct ctx *cx) MUST_CHECK;
 const struct method *methods_all(size_t *ret_n);
 const struct method *methods_find(const char *path); /* NULL: none */

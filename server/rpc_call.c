@@ -15,6 +15,7 @@
  * else. */
 #include <grpc/slice.h>
 #include <grpc/support/time.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -361,7 +362,11 @@ void rpc_call_end(struct rpc_call *call)
 
 void rpc_call_fail(struct rpc_call *call, const struct ctx *cx)
 {
-    end_with(call, cx->failure.code, ctx_message(cx), NULL);
+    char where[128]; /* the text of a bug may hold what is nobody's business */
+    snprintf(where, sizeof(where), "internal error; the log has it under request %s",
+             call->request_id);
+    bool bug = cx->failure.code == CODE_INTERNAL;
+    end_with(call, cx->failure.code, bug ? where : ctx_message(cx), NULL);
 }
 
 void rpc_call_refuse(struct rpc_call *call, enum code code, const char *message)

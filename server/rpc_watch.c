@@ -152,6 +152,10 @@ static void received(struct rpc_call *call, bool ok)
 
 void rpc_watch_start(struct rpc_call *call)
 {
+    if (call->method->input != &localrag__v1__watch_job_request__descriptor) {
+        rpc_call_refuse(call, CODE_UNIMPLEMENTED, "this server cannot watch that yet");
+        return;
+    }
     struct watch_call *w = ctx_alloc(&call->cx, sizeof(*w));
     if (!w) {
         rpc_call_fail(call, &call->cx);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* upload.c - bytes from a client into the blob store, and the job for them (upload.h).
  *
- * gRPC and REST drive it the same way: begin, write as bytes arrive, finish. Memory is the first 64 KiB
- * for the signature table and nothing else, whatever the size. Until jobs_submit has committed, the
- * blob is a temp file or a file nobody knows, and upload_abort removes it: an upload that does not
- * answer with a job id leaves nothing behind. */
+ * gRPC and REST drive it the same way: begin, write as bytes arrive, finish. Memory is the first 64
+ * KiB for the signature table and nothing else, whatever the size. Until jobs_submit has committed,
+ * the blob is a temp file or a file nobody knows, and upload_abort removes it: an upload that does
+ * not answer with a job id leaves nothing behind. */
 #include "server/upload.h"
 
 #include <stdlib.h>
@@ -35,10 +35,11 @@ enum code upload_begin(struct ctx *cx, const struct settings *settings, struct u
     if (!u)
         return ctx_oom(cx);
     u->settings = settings;
-    enum code code = settings->queue_enabled
-                         ? CODE_OK
-                         : ctx_fail(cx, CODE_UNAVAILABLE,
-                                    "the queue is disabled (TASK_QUEUE_ENABLED=false): nothing is accepted");
+    enum code code =
+        settings->queue_enabled
+            ? CODE_OK
+            : ctx_fail(cx, CODE_UNAVAILABLE,
+                       "the queue is disabled (TASK_QUEUE_ENABLED=false): nothing is accepted");
     if (code == CODE_OK)
         code = digest_new(cx, &u->digest);
     if (code == CODE_OK)
@@ -51,13 +52,15 @@ enum code upload_begin(struct ctx *cx, const struct settings *settings, struct u
     return CODE_OK;
 }
 
-static enum code check_type(struct ctx *cx, const struct upload *u, bool whole, const char **ret_type)
+static enum code check_type(struct ctx *cx, const struct upload *u, bool whole,
+                            const char **ret_type)
 {
     const char *what;
     const char *type = sniff_type(u->head, u->head_len, whole, &what);
     if (!type)
-        return ctx_fail(cx, CODE_UNSUPPORTED,
-                        "the file is %s, which cannot be read; PDF, plain text, PNG, JPEG and TIFF can", what);
+        return ctx_fail(
+            cx, CODE_UNSUPPORTED,
+            "the file is %s, which cannot be read; PDF, plain text, PNG, JPEG and TIFF can", what);
     *ret_type = type;
     return CODE_OK;
 }
@@ -91,7 +94,8 @@ static enum code check_metadata(struct ctx *cx, const Localrag__V1__UploadMetada
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "filename: missing or empty");
     size_t key_len = strlen(m->idempotency_key);
     if (key_len > MAX_KEY)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: longer than %d bytes", MAX_KEY);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: longer than %d bytes",
+                        MAX_KEY);
     if (str_utf8_prefix(m->idempotency_key, key_len) != key_len)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "idempotency_key: not valid UTF-8");
     s->idempotency_key = *m->idempotency_key ? m->idempotency_key : NULL;
@@ -103,7 +107,8 @@ static enum code check_metadata(struct ctx *cx, const Localrag__V1__UploadMetada
         CLEANUP(buf_done) struct buf b = BUF_INIT(MAX_METADATA);
         pbjson_write(&b, &m->metadata->base);
         if (buf_failed(&b))
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "metadata: more than %d bytes as JSON", MAX_METADATA);
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "metadata: more than %d bytes as JSON",
+                            MAX_METADATA);
         s->metadata_json = ctx_strdup(cx, buf_cstr(&b));
     }
     return cx->failure.code;
@@ -128,8 +133,10 @@ static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetad
         return cx->failure.code;
     for (size_t i = 0; i < m->n_languages; i++) {
         const char *l = m->languages[i];
-        if (strspn(l, "abcdefghijklmnopqrstuvwxyz_") != strlen(l) || strlen(l) < 2 || strlen(l) > 20)
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "languages: \"%.40s\" is not a language, as eng", l);
+        if (strspn(l, "abcdefghijklmnopqrstuvwxyz_") != strlen(l) || strlen(l) < 2 ||
+            strlen(l) > 20)
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                            "languages: \"%.40s\" is not a language, as eng", l);
         list[i] = three_letters(l);
     }
     s->languages = list;
@@ -147,8 +154,8 @@ static enum code store(struct ctx *cx, struct upload *u, struct job_submission *
     return u->orphan ? CODE_OK : ctx_oom(cx);
 }
 
-static enum code answer(struct ctx *cx, const struct job_submission *s, const struct job_submitted *done,
-                        Localrag__V1__UploadDocumentResponse *out)
+static enum code answer(struct ctx *cx, const struct job_submission *s,
+                        const struct job_submitted *done, Localrag__V1__UploadDocumentResponse *out)
 {
     out->job_id = ctx_strdup(cx, done->job_id);
     out->file_path = ctx_strdup(cx, done->file_path);
@@ -159,7 +166,8 @@ static enum code answer(struct ctx *cx, const struct job_submission *s, const st
     out->content_hash = ctx_strdup(cx, s->content_hash);
     if (done->duplicate_of) {
         out->duplicate_of = ctx_strdup(cx, done->duplicate_of);
-        out->_duplicate_of_case = LOCALRAG__V1__UPLOAD_DOCUMENT_RESPONSE___DUPLICATE_OF_DUPLICATE_OF;
+        out->_duplicate_of_case =
+            LOCALRAG__V1__UPLOAD_DOCUMENT_RESPONSE___DUPLICATE_OF_DUPLICATE_OF;
     }
     return cx->failure.code;
 }

@@ -2,9 +2,9 @@
 /* blob.c - the bytes of documents in a directory (blob.h).
  *
  * A blob appears under its name by rename(2) after fsync(2), so a reader sees all of it or nothing,
- * and a job row is only committed for bytes that survive a power cut. The name a client gave is only
- * ever the last component and was made safe before; the folder is the job's id, so names cannot
- * collide. Temp files live on the same file system, under .incoming. */
+ * and a job row is only committed for bytes that survive a power cut. The name a client gave is
+ * only ever the last component and was made safe before; the folder is the job's id, so names
+ * cannot collide. Temp files live on the same file system, under .incoming. */
 #include "store/blob.h"
 
 #include <dirent.h>
@@ -32,8 +32,8 @@ struct blob {
 static enum code file_error(struct ctx *cx, const char *doing, const char *path)
 {
     int error = errno;
-    enum code code = error == ENOSPC || error == EDQUOT || error == EFBIG ? CODE_STORAGE_FULL
-                                                                          : CODE_UNAVAILABLE;
+    enum code code =
+        error == ENOSPC || error == EDQUOT || error == EFBIG ? CODE_STORAGE_FULL : CODE_UNAVAILABLE;
     return ctx_fail(cx, code, "could not %s \"%s\": %s", doing, path, strerror(error));
 }
 
@@ -57,7 +57,8 @@ enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
 {
     char id[37];
     if (strlen(root) > MAX_ROOT)
-        return ctx_fail(cx, CODE_UNAVAILABLE, "the path of the uploads is longer than %d bytes", MAX_ROOT);
+        return ctx_fail(cx, CODE_UNAVAILABLE, "the path of the uploads is longer than %d bytes",
+                        MAX_ROOT);
     struct blob *b = calloc(1, sizeof(*b));
     if (!b)
         return ctx_oom(cx);

@@ -9,13 +9,15 @@
 
 struct blob;
 
-/* A new temp file under {root}/.incoming; nothing of it is visible to readers. Creates the folders. */
+/* A new temp file under {root}/.incoming; nothing of it is visible to readers. Creates the folders.
+ */
 enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob) MUST_CHECK;
 
 /* Appends. Starts write-back early, so that the final fsync is short whatever the size. */
 enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len) MUST_CHECK;
 
-/* fsync, then rename to its place and fsync the folders: when this returns the bytes are durable. */
+/* fsync, then rename to its place and fsync the folders: when this returns the bytes are durable.
+ */
 enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
                       const char **ret_path) MUST_CHECK;
 

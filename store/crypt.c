@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* crypt.c - SHA-256 and sealed passwords (crypt.h); the only file that knows libcrypto.
  *
- * A sealed password is nonce (12 bytes, random), ciphertext, tag (16 bytes). The key file holds 32 raw
- * bytes; it is made with O_EXCL and link(2), so two processes that start together agree on one key and
- * nobody ever reads half of one. The key is read at each use: passwords are rare. */
+ * A sealed password is nonce (12 bytes, random), ciphertext, tag (16 bytes). The key file holds 32
+ * raw bytes; it is made with O_EXCL and link(2), so two processes that start together agree on one
+ * key and nobody ever reads half of one. The key is read at each use: passwords are rare. */
 #include "store/crypt.h"
 
 #include <errno.h>
@@ -99,7 +99,8 @@ static int make_key(const char *path)
     return ok ? 0 : -1;
 }
 
-static enum code load_key(struct ctx *cx, const char *path, bool create, unsigned char key[KEY_BYTES])
+static enum code load_key(struct ctx *cx, const char *path, bool create,
+                          unsigned char key[KEY_BYTES])
 {
     if (read_key(path, key) == 0)
         return CODE_OK;
@@ -162,11 +163,13 @@ enum code crypt_open(struct ctx *cx, const char *key_file, const char *job_id,
         return cx->failure.code;
     TRY(load_key(cx, key_file, false, key));
     memcpy(tag, sealed + NONCE_BYTES + n, TAG_BYTES);
-    bool ok = gcm(false, key, sealed, job_id, sealed + NONCE_BYTES, (int)n, (unsigned char *)plain, tag);
+    bool ok =
+        gcm(false, key, sealed, job_id, sealed + NONCE_BYTES, (int)n, (unsigned char *)plain, tag);
     OPENSSL_cleanse(key, sizeof(key));
     if (!ok)
         return ctx_fail(cx, CODE_UNREADABLE,
-                        "the password was sealed under another key than SECRET_KEY_FILE \"%s\"", key_file);
+                        "the password was sealed under another key than SECRET_KEY_FILE \"%s\"",
+                        key_file);
     *ret_plain = plain;
     return CODE_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* crypt.h - SHA-256, and sealing of document passwords. The only door to libcrypto.
  *
- * Passwords are sealed with AES-256-GCM (NIST SP 800-38D) under a key in a file that all hosts share,
- * with the job's id as associated data: a sealed password opens for its job only. */
+ * Passwords are sealed with AES-256-GCM (NIST SP 800-38D) under a key in a file that all hosts
+ * share, with the job's id as associated data: a sealed password opens for its job only. */
 #ifndef STORE_CRYPT_H
 #define STORE_CRYPT_H
 

@@ -3,24 +3,24 @@
  *
  * Everything is asynchronous underneath (PQsendQueryPrepared + poll), so a ctx's deadline bounds a
  * statement: when it passes the server is asked to cancel, and if even that brings no answer the
- * connection is given up. Statements are prepared at first use on each connection; which ones are is
- * remembered by their address, since a query is a constant.
+ * connection is given up. Statements are prepared at first use on each connection; which ones are
+ * is remembered by their address, since a query is a constant.
  *
- * A connection that broke while idle is noticed before the next statement (the socket is readable with
- * an end), so a restarted server costs callers nothing. One that breaks during a statement is
- * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may be
- * repeated. Inside a transaction there is no reconnect: every call fails until db_rollback or the next
- * db_begin, so that what belongs to a lost transaction never runs outside of one. */
+ * A connection that broke while idle is noticed before the next statement (the socket is readable
+ * with an end), so a restarted server costs callers nothing. One that breaks during a statement is
+ * UNAVAILABLE: whether the statement took effect is unknown, and only the caller can tell if it may
+ * be repeated. Inside a transaction there is no reconnect: every call fails until db_rollback or
+ * the next db_begin, so that what belongs to a lost transaction never runs outside of one. */
 #include "store/db.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clk.h"
+#include "store/db_impl.h"
 
 enum {
     CONNECT_MS = 3000,
@@ -41,10 +41,6 @@ struct db {
     int64_t retry_ms; /* no connection attempt before this */
     unsigned n_prepared;
     const struct query *prepared[MAX_PREPARED];
-};
-
-struct db_result {
-    PGresult *pg;
 };
 
 /* ---- connecting ---- */
@@ -148,15 +144,17 @@ static enum code connect_now(struct ctx *cx, struct db *db)
     /* What stands before dbname is a default, what stands behind wins. Without tcp_user_timeout a
      * server that vanished from the network would hold even the request to cancel for minutes. */
     const char *keys[] = {"tcp_user_timeout", "dbname", "application_name", "options", NULL};
-    const char *values[] = {"10000", db->url, db->application,
-                            "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
-                            "-c TimeZone=UTC",
-                            NULL};
+    const char *values[] = {
+        "10000", db->url, db->application,
+        "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
+        "-c TimeZone=UTC",
+        NULL};
     db->conn = PQconnectStartParams(keys, values, 1);
     if (!db->conn)
         return ctx_oom(cx);
     PQsetNoticeReceiver(db->conn, take_notice, db);
-    if (PQstatus(db->conn) == CONNECTION_BAD || !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
+    if (PQstatus(db->conn) == CONNECTION_BAD ||
+        !finish_connecting(db->conn, until(cx, CONNECT_MS))) {
         const char *why = one_line(cx, PQerrorMessage(db->conn));
         disconnect(db);
         db->retry_ms = clk_mono_ms() + 100;
@@ -257,7 +255,8 @@ static enum code wait_result(struct ctx *cx, struct db *db, const char *statemen
     }
 }
 
-/* Takes the last result of a statement; earlier ones (of a script) are dropped unless they failed. */
+/* Takes the last result of a statement; earlier ones (of a script) are dropped unless they failed.
+ */
 static enum code collect(struct ctx *cx, struct db *db, const char *statement, PGresult **ret_pg)
 {
     PGresult *kept = NULL;
@@ -346,8 +345,8 @@ bool db_unanswered(const struct db *db)
     return db->unanswered;
 }
 
-enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,
-                 int n_args, struct db_result **ret_result)
+enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
+                 const struct db_arg *args, int n_args, struct db_result **ret_result)
 {
     PGresult *pg = NULL;
     TRY(execute(cx, db, query, args, n_args, &pg));
@@ -437,78 +436,4 @@ bool db_ping(struct ctx *cx, struct db *db)
     if (!ok)
         ctx_clear(cx);
     return ok;
-}
-
-/* ---- results ---- */
-
-int db_rows(const struct db_result *r)
-{
-    return PQntuples(r->pg);
-}
-
-bool db_is_null(const struct db_result *r, int row, int col)
-{
-    return PQgetisnull(r->pg, row, col) != 0;
-}
-
-const char *db_get(const struct db_result *r, int row, int col)
-{
-    return db_is_null(r, row, col) ? NULL : PQgetvalue(r->pg, row, col);
-}
-
-int64_t db_get_int(const struct db_result *r, int row, int col)
-{
-    return strtoll(PQgetvalue(r->pg, row, col), NULL, 10);
-}
-
-double db_get_double(const struct db_result *r, int row, int col)
-{
-    return strtod(PQgetvalue(r->pg, row, col), NULL);
-}
-
-bool db_get_bool(const struct db_result *r, int row, int col)
-{
-    return PQgetvalue(r->pg, row, col)[0] == 't';
-}
-
-static int hex(char c)
-{
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
-enum code db_get_bytes(struct ctx *cx, const struct db_result *r, int row, int col,
-                       const unsigned char **ret_data, size_t *ret_len)
-{
-    const char *text = db_get(r, row, col);
-    if (!text) {
-        *ret_data = NULL;
-        *ret_len = 0;
-        return CODE_OK;
-    }
-    size_t n = (size_t)PQgetlength(r->pg, row, col);
-    if (n < 2 || text[0] != '\\' || text[1] != 'x')
-        return ctx_fail(cx, CODE_INTERNAL, "a bytea column is not in hex form");
-    n = (n - 2) / 2;
-    unsigned char *data = ctx_alloc(cx, n + 1);
-    if (!data)
-        return cx->failure.code;
-    for (size_t i = 0; i < n; i++)
-        data[i] = (unsigned char)(hex(text[2 + 2 * i]) << 4 | hex(text[3 + 2 * i]));
-    *ret_data = data;
-    *ret_len = n;
-    return CODE_OK;
-}
-
-void db_result_free(struct db_result *r)
-{
-    if (!r)
-        return;
-    PQclear(r->pg);
-    free(r);
-}
-
-void db_result_freep(struct db_result **r)
-{
-    db_result_free(*r);
-    *r = NULL;
 }

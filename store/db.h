@@ -5,8 +5,9 @@
  * transaction. Every statement is a file of sql/queries. Blocking; bounded by the ctx's deadline
  * and by statement_timeout.
  *
- * Codes: UNAVAILABLE (no connection, shutting down, too many clients), DEADLINE_EXCEEDED (time-out),
- * STORAGE_FULL, ALREADY_EXISTS (unique violation), INTERNAL (anything else: our bug). */
+ * Codes: UNAVAILABLE (no connection, shutting down, too many clients), DEADLINE_EXCEEDED
+ * (time-out), STORAGE_FULL, ALREADY_EXISTS (unique violation), INTERNAL (anything else: our bug).
+ */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -54,16 +55,17 @@ void db_put_null(struct db_columns *c, int i);
 struct db_arg db_column(const struct db_columns *c, int i); /* complete, as a parameter */
 
 /* `url` is a postgresql:// URL or a keyword string; `application` shows in pg_stat_activity. */
-enum code db_open(struct ctx *cx, const char *url, const char *application, struct db **ret_db) MUST_CHECK;
+enum code db_open(struct ctx *cx, const char *url, const char *application,
+                  struct db **ret_db) MUST_CHECK;
 void db_close(struct db *db); /* NULL is fine; rolls back */
 void db_closep(struct db **db);
 
 /* Runs one statement. `ret_result` may be NULL when the rows do not matter. */
-enum code db_run(struct ctx *cx, struct db *db, const struct query *query, const struct db_arg *args,
-                 int n_args, struct db_result **ret_result) MUST_CHECK;
+enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
+                 const struct db_arg *args, int n_args, struct db_result **ret_result) MUST_CHECK;
 
-/* After UNAVAILABLE or DEADLINE_EXCEEDED: the statement was sent and no answer came, so that it may have
- * taken effect. */
+/* After UNAVAILABLE or DEADLINE_EXCEEDED: the statement was sent and no answer came, so that it may
+ * have taken effect. */
 bool db_unanswered(const struct db *db);
 
 /* As db_run, and the number of rows that an INSERT, UPDATE or DELETE touched. */

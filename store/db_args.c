@@ -3,8 +3,8 @@
  *
  * A bulk statement takes one array a column (`unnest`), so a thousand rows are one statement with a
  * dozen parameters. The binary form (src/backend/utils/adt/arrayfuncs.c, array_recv): dimensions,
- * null flag, element OID, length, lower bound, then length-prefixed elements, big-endian. It needs no
- * quoting, which is both the fast and the safe way for page texts. */
+ * null flag, element OID, length, lower bound, then length-prefixed elements, big-endian. It needs
+ * no quoting, which is both the fast and the safe way for page texts. */
 #include "store/db.h"
 
 #include <endian.h>

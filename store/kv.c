@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* kv.c - one Redis connection (kv.h); the only file that knows hiredis.
  *
- * Redis holds hints, so the rule here is: never make a caller wait for it long. Connecting has 500 ms,
- * a failed attempt is not repeated for 250 ms, a command that is not blocking by itself has 1 s.
- * Replies are copied into the caller's arena with a limit on depth and size, since anybody may have
- * written to our keys. After any I/O error the connection is dropped and made anew at the next call. */
+ * Redis holds hints, so the rule here is: never make a caller wait for it long. Connecting has 500
+ * ms, a failed attempt is not repeated for 250 ms, a command that is not blocking by itself has 1
+ * s. Replies are copied into the caller's arena with a limit on depth and size, since anybody may
+ * have written to our keys. After any I/O error the connection is dropped and made anew at the next
+ * call. */
 #include "store/kv.h"
 
 #include <errno.h>
@@ -55,9 +56,10 @@ static enum code parse_database(struct ctx *cx, const char *text, struct kv_endp
     int64_t n;
     if (!str_parse_int(text, 0, 1023, &n))
         /* Not quoted here and below: with a slash in it, it is a piece of the password. */
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                        "has no database number from 0 to 1023 at its end (a password with : / @ in it "
-                        "must be percent-encoded)");
+        return ctx_fail(
+            cx, CODE_INVALID_ARGUMENT,
+            "has no database number from 0 to 1023 at its end (a password with : / @ in it "
+            "must be percent-encoded)");
     e->database = (int)n;
     return CODE_OK;
 }
@@ -112,7 +114,8 @@ static enum code parse_tcp(struct ctx *cx, char *rest, struct kv_endpoint *e)
     if (colon && !strchr(colon, ']')) {
         int64_t port;
         if (!str_parse_int(colon + 1, 1, 65535, &port))
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "has no port from 1 to 65535 behind its colon");
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                            "has no port from 1 to 65535 behind its colon");
         e->port = (int)port;
         *colon = '\0';
     }
@@ -381,7 +384,8 @@ enum code kv_subscribe(struct ctx *cx, struct kv *kv, int n, const char *const *
 static bool is_message(const redisReply *r)
 {
     return r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
-           r->element[0]->type == REDIS_REPLY_STRING && strcmp(r->element[0]->str, "message") == 0 &&
+           r->element[0]->type == REDIS_REPLY_STRING &&
+           strcmp(r->element[0]->str, "message") == 0 &&
            r->element[1]->type == REDIS_REPLY_STRING && r->element[2]->type == REDIS_REPLY_STRING;
 }
 

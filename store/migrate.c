@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* migrate.c - numbered, forward-only migrations (migrate.h).
  *
- * All missing ones run in one transaction under an advisory lock, so two servers that start together
- * do not collide and a failure leaves the schema as it was. A program that finds a newer schema than
- * its own refuses to work: it cannot know what the new columns mean. */
+ * All missing ones run in one transaction under an advisory lock, so two servers that start
+ * together do not collide and a failure leaves the schema as it was. A program that finds a newer
+ * schema than its own refuses to work: it cannot know what the new columns mean. */
 #include "store/migrate.h"
 
 #include "base/log.h"

@@ -5,8 +5,8 @@
 
 #include "store/db.h"
 
-/* Applies missing migrations in order, in one transaction, one migrator at a time. Blocks while another
- * one migrates. WRONG_STATE: the schema is newer than this program. */
+/* Applies missing migrations in order, in one transaction, one migrator at a time. Blocks while
+ * another one migrates. WRONG_STATE: the schema is newer than this program. */
 enum code migrate_run(struct ctx *cx, struct db *db, int *ret_applied) MUST_CHECK;
 
 /* WRONG_STATE when the schema is not exactly the one this program knows (workers do not migrate);

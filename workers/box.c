@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* box.c - the zygote of a worker process, kept alive (box.h); the dispatcher starts it, run_document.c
- * takes children from it.
+/* box.c - the zygote of a worker process, kept alive (box.h); the dispatcher starts it,
+ * run_document.c takes children from it.
  *
- * A keeper thread starts localrag-extract and waits for its end. It is a thread of its own because the
- * zygote asks the kernel to be killed when the *thread* that started it ends. A dead zygote is only
- * replaced when somebody wants a child, so a program that cannot run is not started in a loop. The
- * talk on the control socket (see workers/extract/zygote.c) is one packet each way under a mutex,
- * bounded in time; a zygote that does not answer is killed.
+ * A keeper thread starts localrag-extract and waits for its end. It is a thread of its own because
+ * the zygote asks the kernel to be killed when the *thread* that started it ends. A dead zygote is
+ * only replaced when somebody wants a child, so a program that cannot run is not started in a loop.
+ * The talk on the control socket (see workers/extract/zygote.c) is one packet each way under a
+ * mutex, bounded in time; a zygote that does not answer is killed.
  *
  * Nothing here parses or waits for a document; that is box_child.c. */
 #include "workers/box.h"
@@ -27,7 +27,13 @@
 #include "base/log.h"
 #include "workers/box_internal.h"
 
-enum { CONTROL_FD = 3, PACKET = 512, START_MS = 30 * 1000, SPAWN_MS = 10 * 1000, PATH_BYTES = 4096 };
+enum {
+    CONTROL_FD = 3,
+    PACKET = 512,
+    START_MS = 30 * 1000,
+    SPAWN_MS = 10 * 1000,
+    PATH_BYTES = 4096
+};
 
 extern char **environ;
 
@@ -56,8 +62,8 @@ static int start_program(struct box *b, int child_end, pid_t *ret_pid)
 {
     char fd[16];
     snprintf(fd, sizeof(fd), "%d", CONTROL_FD);
-    const char *argv[12] = {b->program, "--control-fd", fd, "--memory", b->memory,
-                            "--languages", b->languages, NULL};
+    const char *argv[12] = {b->program, "--control-fd", fd,           "--memory",
+                            b->memory,  "--languages",  b->languages, NULL};
     if (b->tessdata) {
         argv[7] = "--tessdata";
         argv[8] = b->tessdata;
@@ -149,8 +155,10 @@ static enum code receive_packet(struct ctx *cx, int control, int timeout_ms, cha
         char room[CMSG_SPACE(sizeof(int))];
     } c;
     struct iovec iov = {packet, PACKET - 1};
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &c,
+                       .msg_controllen = sizeof(c)};
     ssize_t len;
     do
         len = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
@@ -174,8 +182,10 @@ static enum code send_spawn(struct ctx *cx, int control, const int fds[3])
     memset(&c, 0, sizeof(c));
     char word[] = "spawn";
     struct iovec iov = {word, strlen(word)};
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &c,
+                       .msg_controllen = sizeof(c)};
     struct cmsghdr *h = CMSG_FIRSTHDR(&m);
     h->cmsg_level = SOL_SOCKET;
     h->cmsg_type = SCM_RIGHTS;
@@ -254,7 +264,8 @@ static enum code bring_up(struct ctx *cx, struct box *b)
     return CODE_OK;
 }
 
-static enum code ask(struct ctx *cx, struct box *b, const int fds[3], pid_t *ret_pid, int *ret_pidfd)
+static enum code ask(struct ctx *cx, struct box *b, const int fds[3], pid_t *ret_pid,
+                     int *ret_pidfd)
 {
     char packet[PACKET];
     int fd, pid;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* box.h - the worker's side of localrag-extract: children that parse documents and can be killed.
  *
- * A `struct box` is one zygote per worker process (parsers loaded, model warm); it is thread-safe and
- * starts its zygote again by itself when it died. A `struct box_child` is one child with one
+ * A `struct box` is one zygote per worker process (parsers loaded, model warm); it is thread-safe
+ * and starts its zygote again by itself when it died. A `struct box_child` is one child with one
  * document; it belongs to one thread at a time. A child is asked strictly in turn, see
  * proto/extract/v1/extract.proto: Open first, then ReadPages or ReadOcrPage. Time-outs are the
  * caller's: poll box_child_fd() against a deadline and box_kill().
@@ -22,7 +22,8 @@ struct box_child;
 
 struct box_options { /* texts are copied */
     const char *program; /* path of localrag-extract; NULL: beside this program */
-    int64_t memory; /* EXTRACT_MEMORY: bytes a child may take on top of the zygote and its document */
+    int64_t
+        memory; /* EXTRACT_MEMORY: bytes a child may take on top of the zygote and its document */
     const char *languages; /* kept warm, Tesseract's form "eng+deu"; NULL: "eng" */
     const char *tessdata; /* folder of *.traineddata; NULL: TESSDATA_PREFIX or Tesseract's own */
 };
@@ -40,8 +41,9 @@ pid_t box_zygote_pid(struct box *b);
 /* How often a dead zygote was replaced. */
 unsigned box_restarts(struct box *b);
 
-/* A new child for the document. `document_fd` is borrowed: a regular file or memfd open for reading,
- * read from its start whatever its offset. About 1 ms. UNAVAILABLE: no child could be made. */
+/* A new child for the document. `document_fd` is borrowed: a regular file or memfd open for
+ * reading, read from its start whatever its offset. About 1 ms. UNAVAILABLE: no child could be
+ * made. */
 enum code box_spawn(struct ctx *cx, struct box *b, int document_fd,
                     struct box_child **ret_child) MUST_CHECK;
 
@@ -55,9 +57,9 @@ enum code box_send(struct ctx *cx, struct box_child *child,
                    const Extract__V1__Request *request) MUST_CHECK;
 
 /* One complete, checked reply into cx's arena, without blocking; call again until !*ret_got, a poll
- * may not fire again for what was already read. UNAVAILABLE: the child is gone, the message says how
- * it ended ("killed by signal 9", "ran out of memory", "exited with 3"). OUT_OF_MEMORY as well when it
- * ran out of memory. INTERNAL: it talks nonsense (and has been killed). */
+ * may not fire again for what was already read. UNAVAILABLE: the child is gone, the message says
+ * how it ended ("killed by signal 9", "ran out of memory", "exited with 3"). OUT_OF_MEMORY as well
+ * when it ran out of memory. INTERNAL: it talks nonsense (and has been killed). */
 enum code box_receive(struct ctx *cx, struct box_child *child, bool *ret_got,
                       Extract__V1__Reply **ret_reply) MUST_CHECK;
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* box_child.c - one extractor child as the worker sees it (box.h); run_document.c uses it.
  *
- * The child works on bytes that somebody may have made to take it over, so its replies are input like
- * any other: frames are limited, texts must be UTF-8 (pbcheck), numbers finite and in range, and a
- * child that breaks the rules is killed. The memory of a reply is the caller's arena with its limit.
+ * The child works on bytes that somebody may have made to take it over, so its replies are input
+ * like any other: frames are limited, texts must be UTF-8 (pbcheck), numbers finite and in range,
+ * and a child that breaks the rules is killed. The memory of a reply is the caller's arena with its
+ * limit.
  *
- * How a child ended comes from its parent, the zygote, through a pipe: only the parent can know. When
- * the pipe closes without a word the zygote is dead too. */
+ * How a child ended comes from its parent, the zygote, through a pipe: only the parent can know.
+ * When the pipe closes without a word the zygote is dead too. */
 #include "workers/box.h"
 
 #include <errno.h>
@@ -25,7 +26,12 @@
 #include "base/pbcheck.h"
 #include "workers/box_internal.h"
 
-enum { FRAME_LIMIT = 64 * 1024 * 1024, SEND_MS = 5000, END_MS = 5000, MAX_PAGE = 1000 * 1000 * 1000 };
+enum {
+    FRAME_LIMIT = 64 * 1024 * 1024,
+    SEND_MS = 5000,
+    END_MS = 5000,
+    MAX_PAGE = 1000 * 1000 * 1000
+};
 
 struct box_child {
     int fd, status_fd, pidfd;
@@ -199,7 +205,8 @@ static enum code unpack(struct ctx *cx, const unsigned char *data, size_t len,
     if (!r)
         return ctx_fail(cx, CODE_OUT_OF_MEMORY, "no memory for a reply of %zu bytes", len);
     if (!is_valid(r))
-        return ctx_fail(cx, CODE_INTERNAL, "the extractor process sent a reply that makes no sense");
+        return ctx_fail(cx, CODE_INTERNAL,
+                        "the extractor process sent a reply that makes no sense");
     *ret_reply = r;
     return CODE_OK;
 }

@@ -122,25 +122,30 @@ static void drop(struct chunker *ck, int n)
         memmove(ck->lines, ck->lines + gone, (size_t)ck->n_lines * sizeof(*ck->lines));
 }
 
-/* Lines that follow one another in a column share a box; a new one starts at a jump. */
-static bool same_block(const struct chunk_box *box, const struct chunk_box *line)
+/* Lines that follow one another in a column, or stand in one row, share a box; a new one starts at
+ * a jump, as from the foot of a column to the head of the next. */
+static bool goes_on(const struct chunk_box *box, const struct chunk_box *last,
+                    const struct chunk_box *line)
 {
     float height = line->y1 - line->y0;
-    bool near = line->y0 - box->y1 < 1.5f * height && line->y1 >= box->y0;
-    return near && line->x0 <= box->x1 && line->x1 >= box->x0;
+    if (line->y0 < last->y0 - height / 2 || line->y0 - last->y1 > 1.5f * height)
+        return false;
+    bool same_row = line->y0 < last->y1 - height / 2;
+    return same_row || (line->x0 <= box->x1 && line->x1 >= box->x0);
 }
 
-static void add_box(struct chunk_span *span, const struct chunk_box *line)
+static void add_box(struct chunk_span *span, const struct chunk_box *last,
+                    const struct chunk_box *line)
 {
-    struct chunk_box *last = span->n_boxes ? &span->boxes[span->n_boxes - 1] : NULL;
-    if (!last || (!same_block(last, line) && span->n_boxes < CHUNK_MAX_BOXES)) {
+    struct chunk_box *box = span->n_boxes ? &span->boxes[span->n_boxes - 1] : NULL;
+    if (!box || (!goes_on(box, last, line) && span->n_boxes < CHUNK_MAX_BOXES)) {
         span->boxes[span->n_boxes++] = *line;
         return;
     }
-    last->x0 = fminf(last->x0, line->x0);
-    last->y0 = fminf(last->y0, line->y0);
-    last->x1 = fmaxf(last->x1, line->x1);
-    last->y1 = fmaxf(last->y1, line->y1);
+    box->x0 = fminf(box->x0, line->x0);
+    box->y0 = fminf(box->y0, line->y0);
+    box->x1 = fmaxf(box->x1, line->x1);
+    box->y1 = fmaxf(box->y1, line->y1);
 }
 
 /* The spans of the first `end` code points of the window. */
@@ -164,7 +169,7 @@ static enum code make_spans(struct ctx *cx, struct chunker *ck, int end, int *re
         while (line < ck->n_lines && ck->lines[line].end <= from)
             line++;
         for (; line < ck->n_lines && ck->lines[line].start < to; line++)
-            add_box(span, &ck->lines[line].box);
+            add_box(span, &ck->lines[MAX(line - 1, 0)].box, &ck->lines[line].box);
     }
     *ret_n = n;
     return CODE_OK;

@@ -55,7 +55,8 @@ static bool is_initial(const uint32_t *text, int stop)
 
 static bool starts_sentence(uint32_t c)
 {
-    return !u_islower((UChar32)c) && (u_isalnum((UChar32)c) || u_ispunct((UChar32)c));
+    return !u_islower((UChar32)c) && !is_stop(c) &&
+           (u_isalnum((UChar32)c) || u_ispunct((UChar32)c));
 }
 
 static bool ends_sentence(const uint32_t *text, int n, int i)
@@ -65,6 +66,9 @@ static bool ends_sentence(const uint32_t *text, int n, int i)
         return false;
     if (is_cjk_stop(text[stop]))
         return i == n || !is_closer(text[i]);
+    /* Dot leaders of a table of contents are not sentences. */
+    if (stop > 0 && chunk_break_is_space(text[stop - 1]))
+        return false;
     if (is_initial(text, stop) || i == n || !chunk_break_is_space(text[i]))
         return false;
     int ahead = MIN(n, i + CHUNK_BREAK_LOOK);

@@ -78,7 +78,8 @@ static enum code give_all(struct ctx *cx, struct dispatch *d, const struct job_c
         d->alone = claims[i].crash_count > 0;
         enum code code = pool_give(cx, d->pool, &claims[i]);
         if (code != CODE_OK) {
-            log_failure(cx, LOG_LEVEL_ERROR, "a claimed job goes back to the queue");
+            log_failure(cx, code == CODE_CANCELLED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+                        "a claimed job goes back to the queue");
             ctx_clear(cx);
             TRY(jobs_hand_back(cx, d->jobs, &claims[i]));
         }
@@ -139,7 +140,8 @@ static enum code take(struct ctx *cx, struct dispatch *d, const struct pool_idle
                                MIN(max, TAKE_MAX), ids, &n);
     set_waiting(d, 0);
     TRY(code);
-    if (n == 0)
+    /* Ids that are not claimed are found by the sweep. */
+    if (n == 0 || !pool_may_take(d->pool))
         return CODE_OK;
     return claim(cx, d, idle, high_only, ids, n);
 }

@@ -16,7 +16,7 @@
 #include "workers/chunk_json.h"
 
 enum {
-    SLICE = 64,
+    SLICE = 16,
     CHUNK_BATCH = 128,
     SLICE_LIMIT = 512 * 1024 * 1024,
     BATCH_BYTES = 4 * 1024 * 1024

@@ -31,10 +31,12 @@ static int usage(FILE *out, int status)
           ".env file in the working directory.\n\n"
           "  --check-config  print the effective configuration and exit (2 when it is bad)\n"
           "  --help          this text\n"
-          "  --version       the version\n\nSettings:\n",
+          "  --version       the version\n",
           out);
-    if (status == 0)
+    if (status == 0) {
+        fputs("\nSettings:\n", out);
         settings_print_help(out);
+    }
     return status;
 }
 

@@ -249,7 +249,8 @@ enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *c
     }
     slot->claim.worker = slot->name;
     pthread_mutex_lock(&pool->lock);
-    slot->busy = true;
+    bool closing = pool->closing; /* its thread may have left already */
+    slot->busy = !closing;
     slot->stop = SLOT_GO;
     slot->progress = (struct job_progress){0};
     slot->message[0] = '\0';
@@ -257,7 +258,10 @@ enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *c
     slot->stored_at_ms = clk_mono_ms();
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
-    return CODE_OK;
+    if (!closing)
+        return CODE_OK;
+    ctx_done(&slot->claim_cx);
+    return ctx_fail(cx, CODE_CANCELLED, "the workers are leaving");
 }
 
 void pool_report(struct pool *pool, struct pool_worker *out)
@@ -359,6 +363,14 @@ void pool_close(struct pool *pool)
     pool->closing = true;
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
+}
+
+bool pool_may_take(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool may = pool->wanted && !pool->closing;
+    pthread_mutex_unlock(&pool->lock);
+    return may;
 }
 
 bool pool_is_closing(struct pool *pool)

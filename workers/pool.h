@@ -78,7 +78,11 @@ bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idl
  * pool. */
 int pool_idle_names(struct pool *pool, bool high_only, int max, const char **ret_names);
 
-/* Starts the claimed job on claim->worker, which is idle. Copies the claim. Dispatcher only. */
+/* False when a stop or the shutdown came: what was taken is not to be claimed. */
+bool pool_may_take(struct pool *pool);
+
+/* Starts the claimed job on claim->worker, which is idle. Copies the claim. Dispatcher only.
+ * CANCELLED: the pool is closing. */
 enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *claim) MUST_CHECK;
 
 /* For the beat: fills `out` (n_slots of them) and marks progress that is due. */

@@ -169,6 +169,20 @@ static enum code opened(struct reading *r, int run)
     return ask(r, run, &request, r->t->settings->page_timeout_ms);
 }
 
+/* What the text pass knew and OCR does not say: why it was asked, label and size. */
+static void complete_page(Extract__V1__Page *page, const Extract__V1__Page *kept)
+{
+    if (!page->reason[0])
+        page->reason = kept->reason;
+    if (!page->label[0])
+        page->label = kept->label;
+    if (page->width <= 0 || page->height <= 0) {
+        page->width = kept->width;
+        page->height = kept->height;
+        page->rotation = kept->rotation;
+    }
+}
+
 /* The better of what OCR read and what the text pass had. */
 static enum code got_page(struct reading *r, int run, Extract__V1__Page *page)
 {
@@ -179,14 +193,15 @@ static enum code got_page(struct reading *r, int run, Extract__V1__Page *page)
     int read = page_rows_letters(page->text);
     int had = kept ? page_rows_letters(kept->text) : 0;
     enum code code;
-    if (kept && !page->label[0])
-        page->label = kept->label;
+    if (kept)
+        complete_page(page, kept);
     if (read == 0 && had == 0)
         code = page_rows_add(r, page, "blank", "OCR found no text");
     else if (read < had / 2)
         code = page_rows_add(r, kept, "text", "OCR found less than the text in the file");
     else if (page->confidence > 0 && page->confidence < r->t->settings->ocr_confidence)
-        code = page_rows_add(r, page, "ocr", "low confidence");
+        code = page_rows_add(r, page, "ocr",
+                             ctx_printf(&r->rows.cx, "%s; low confidence", page->reason));
     else
         code = page_rows_add(r, page, "ocr", NULL);
     free_page(&of);

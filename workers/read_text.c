@@ -167,7 +167,8 @@ enum code read_text_step(struct reading *r)
         return CODE_OK;
     }
     if (!text->holds_token)
-        text->holds_token = tokens_take(r->t->slot->pool->text_tokens, &text->token, task_wake_fd(r->t));
+        text->holds_token =
+            tokens_take(r->t->slot->pool->text_tokens, &text->token, task_wake_fd(r->t));
     if (!text->holds_token)
         return CODE_OK;
     return text->child ? ask_pages(r) : open_child(r);

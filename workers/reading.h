@@ -15,7 +15,8 @@ enum {
     READING_BATCH_MS = 250,
     READING_OCR_BACKLOG = 64, /* the text pass waits while so many pages wait for OCR */
     READING_MAX_OCR = 64, /* OCR children of one document at once */
-    /* A child that takes longer than this gives its token up and goes on: a bomb slows nobody else. */
+    /* A child that takes longer than this gives its token up and goes on: a bomb slows nobody else.
+     */
     READING_TEXT_TOKEN_MS = 2000,
     READING_OCR_TOKEN_MS = 20000,
     READING_GIVE_UP = 50, /* failed pages in a row */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* tokens.h - the right to keep a core busy: at most `count` extractor children of this process do one kind
- * of work at a time, in the order in which they were asked for.
+/* tokens.h - the right to keep a core busy: at most `count` extractor children of this process do
+ * one kind of work at a time, in the order in which they were asked for.
  *
  * Nobody blocks here: a waiter is told through an eventfd, so a document's poll loop waits for its
- * token as it waits for everything else. A document has at most one request waiting for each kind of
- * work, so one scanned book cannot push a small upload to the end of a long line. */
+ * token as it waits for everything else. A document has at most one request waiting for each kind
+ * of work, so one scanned book cannot push a small upload to the end of a long line. */
 #ifndef WORKERS_TOKENS_H
 #define WORKERS_TOKENS_H
 

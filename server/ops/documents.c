@@ -3,19 +3,22 @@
 #include "jobs/jobs.h"
 #include "server/ops/ops.h"
 
-enum code op_get_document(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in, ProtobufCMessage *out)
+enum code op_get_document(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in,
+                          ProtobufCMessage *out)
 {
     return jobs_document(cx, jobs, ((const Localrag__V1__GetDocumentRequest *)in)->document_id,
                          (Localrag__V1__Document *)out);
 }
 
-enum code op_list_pages(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in, ProtobufCMessage *out)
+enum code op_list_pages(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in,
+                        ProtobufCMessage *out)
 {
     return jobs_document_pages(cx, jobs, (const Localrag__V1__ListPagesRequest *)in,
                                (Localrag__V1__ListPagesResponse *)out);
 }
 
-enum code op_list_chunks(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in, ProtobufCMessage *out)
+enum code op_list_chunks(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in,
+                         ProtobufCMessage *out)
 {
     return jobs_document_chunks(cx, jobs, (const Localrag__V1__ListChunksRequest *)in,
                                 (Localrag__V1__ListChunksResponse *)out);

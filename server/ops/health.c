@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* health.c - HealthService.GetHealth.
  *
- * GetHealth never fails: each component is asked and its trouble becomes its detail. Without PostgreSQL
- * the whole is unhealthy; anything else that is wrong makes it degraded. */
+ * GetHealth never fails: each component is asked and its trouble becomes its detail. Without
+ * PostgreSQL the whole is unhealthy; anything else that is wrong makes it degraded. */
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>

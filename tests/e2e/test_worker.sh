@@ -36,6 +36,7 @@ worker_down
 worker_up
 job_wait "$second"
 check "the next worker completes what was left" same completed "$(field status)"
+check "it is up" wait_until 30 workers_are 2
 worker_down
 check "no worker is left" wait_until 30 workers_are 0
 

@@ -153,6 +153,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 int fixture_teardown(void **state)
 {
     (void)state;
+    ctx_done(&fx.cx);
     if (fx.kv)
         fixture_forget_redis();
     jobs_close(fx.jobs);

@@ -40,7 +40,7 @@ stack_start() {
 }
 
 # The same server with the name of another database in it.
-stack_database() { sed "s|/localrag\\([?]\\|\$\\)|/$STACK_NAME\\1|" <<<"$TEST_DATABASE_URL"; }
+stack_database() { sed -E "s#/localrag([?]|\$)#/$STACK_NAME\\1#" <<<"$TEST_DATABASE_URL"; }
 
 # server_up / server_down - also for tests of restarts. A server with TASK_MAX_WORKERS=0 is up when
 # it is ready; all others when their workers are healthy too.

@@ -260,6 +260,7 @@ static void test_where_it_cuts(void **state)
     EXPECT("alpha beta\ngamma delta\nepsilon", 16, 0, "alpha beta", "gamma delta", "epsilon");
     EXPECT("今日は雨だ。明日も雨だ。終わり", 8, 0, "今日は雨だ。", "明日も雨だ。", "終わり");
     EXPECT("aaaaaaaaaaaaaaaaaaaa", 8, 0, "aaaaaaaa", "aaaaaaaa", "aaaa");
+    EXPECT("Some chapter . . . . 12 more words", 20, 0, "Some chapter . . . .", "12 more words");
     /* An initial ends no sentence. */
     EXPECT("Here J. Smith walks on", 14, 0, "Here J. Smith", "walks on");
 }
@@ -324,6 +325,27 @@ static void test_spans_and_boxes(void **state)
     buf_done(&pages[1].text);
 }
 
+/* Two columns and a row of two pieces: what stands together is one box. */
+static void test_boxes_follow_columns(void **state)
+{
+    (void)state;
+    static struct page page;
+    buf_str(&page.text, "a\nb\nc\nd\n");
+    page.lines[0] = (struct chunk_line){0, 2, 10, 10, 90, 20};
+    page.lines[1] = (struct chunk_line){2, 4, 110, 10, 190, 20}; /* the same row */
+    page.lines[2] = (struct chunk_line){4, 6, 10, 22, 90, 32};
+    page.lines[3] = (struct chunk_line){6, 8, 200, 10, 290, 20}; /* the head of the next column */
+    page.n_lines = 4;
+    struct seen s;
+    chunk_all(&s, &page, 1, 100, 10);
+    assert_string_equal(
+        buf_cstr(&s.spans),
+        "[{\"page\":1,\"start\":0,\"end\":7,\"boxes\":[{\"x0\":10.0,\"y0\":10.0,\"x1\":190.0,"
+        "\"y1\":32.0},{\"x0\":200.0,\"y0\":10.0,\"x1\":290.0,\"y1\":20.0}]}]");
+    seen_done(&s);
+    buf_done(&page.text);
+}
+
 static void test_bad_sizes(void **state)
 {
     (void)state;
@@ -354,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_overlap_starts_at_a_sentence),
         cmocka_unit_test(test_nothing_of_nothing),
         cmocka_unit_test(test_spans_and_boxes),
+        cmocka_unit_test(test_boxes_follow_columns),
         cmocka_unit_test(test_bad_sizes),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_properties),

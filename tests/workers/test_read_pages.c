@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_read_pages.c - what becomes of pages whose readers crash, hang or say nonsense.
  *
- * The children are scripted (the linker wraps box_*): each page of the document has a behaviour, and a
- * child acts it out in this thread, so every order of events can be repeated. The database calls that
- * read_pages makes are wrapped as well and only record; the real ones are tested in tests/e2e. */
+ * The children are scripted (the linker wraps box_*): each page of the document has a behaviour,
+ * and a child acts it out in this thread, so every order of events can be repeated. The database
+ * calls that read_pages makes are wrapped as well and only record; the real ones are tested in
+ * tests/e2e. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -313,8 +314,10 @@ static int setup(void **state)
     assert_int_equal(tokens_new(&cx, 3, &pool->ocr_tokens), CODE_OK);
     assert_int_equal(tokens_new(&cx, 1, &pool->text_tokens), CODE_OK);
     pool->slots[0] = (struct slot){.pool = pool, .busy = true, .wake_fd = eventfd(0, EFD_NONBLOCK)};
-    pool->slots[0].claim = (struct job_claim){
-        .epoch = 1, .file_name = "a.pdf", .content_type = "application/pdf", .languages = languages};
+    pool->slots[0].claim = (struct job_claim){.epoch = 1,
+                                              .file_name = "a.pdf",
+                                              .content_type = "application/pdf",
+                                              .languages = languages};
     ctx_done(&cx);
     return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* charset.c - plain text of any charset as UTF-8 (charset.h); for doc_text.c.
  *
- * In this order: a byte order mark is believed; what is valid UTF-8 is UTF-8; then ICU guesses from the
- * first 64 KiB, and a guess it is not fairly sure of, or of a charset that any bytes fit into, gives
- * way to windows-1252, of which Latin-1 is a part. Valid UTF-8 is never copied. A few broken bytes in
- * an otherwise good UTF-8 text do not turn the whole text into mojibake: it stays UTF-8 and they
- * become U+FFFD. The converters' tables are part of ICU's library: no file is opened here. */
+ * In this order: a byte order mark is believed; what is valid UTF-8 is UTF-8; then ICU guesses from
+ * the first 64 KiB, and a guess it is not fairly sure of, or of a charset that any bytes fit into,
+ * gives way to windows-1252, of which Latin-1 is a part. Valid UTF-8 is never copied. A few broken
+ * bytes in an otherwise good UTF-8 text do not turn the whole text into mojibake: it stays UTF-8
+ * and they become U+FFFD. The converters' tables are part of ICU's library: no file is opened here.
+ */
 #include "charset.h"
 
 #include <string.h>
@@ -141,9 +142,9 @@ enum code charset_to_utf8(struct ctx *cx, const unsigned char *data, size_t len,
 
 void charset_warm(void)
 {
-    static const char *const names[] = {"windows-1252", "UTF-8",     "UTF-16LE",    "UTF-16BE",
-                                        "UTF-32LE",     "UTF-32BE",  "windows-1251", "Shift_JIS",
-                                        "GB18030",      "Big5",      "EUC-JP",      "EUC-KR"};
+    static const char *const names[] = {"windows-1252", "UTF-8",    "UTF-16LE",     "UTF-16BE",
+                                        "UTF-32LE",     "UTF-32BE", "windows-1251", "Shift_JIS",
+                                        "GB18030",      "Big5",     "EUC-JP",       "EUC-KR"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         UErrorCode err = U_ZERO_ERROR;
         ucnv_close(ucnv_open(names[i], &err));

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* child.c - one document: lock in, open, answer (child.h); zygote.c calls it in a fresh process.
  *
- * The order is the point: map the document unread, read the worker's Open, load OCR models that are not
- * warm (those are files), lock in, and only then look at the document. From there on everything
+ * The order is the point: map the document unread, read the worker's Open, load OCR models that are
+ * not warm (those are files), lock in, and only then look at the document. From there on everything
  * this process knows may be the document's author's doing, and the worker treats it so.
  *
  * A page that fails is a Page with verdict FAILED and the talk goes on. After FAILURES_IN_A_ROW of
- * them the pages that follow are not tried: a document that claims 20,000 pages and has one must not
- * take hours. Texts are made fit for the wire in one place: valid UTF-8, no NUL. */
+ * them the pages that follow are not tried: a document that claims 20,000 pages and has one must
+ * not take hours. Texts are made fit for the wire in one place: valid UTF-8, no NUL. */
 #include "child.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,11 +22,13 @@
 #include "base/frame.h"
 #include "base/str.h"
 #include "sandbox.h"
+#include "sanitized.h"
 
 enum {
     REQUEST_LIMIT = 1 << 20,
     FAILURES_IN_A_ROW = 50,
     MESSAGE_BYTES = 500,
+    MEMORY_PROBE = 64 << 20,
 };
 
 #define UNIT_MEMORY ((size_t)1 << 30) /* RLIMIT_AS is the limit that counts */
@@ -38,6 +41,25 @@ struct child {
     struct doc *doc;
     int failures; /* in a row */
 };
+
+/* Libraries that do not check malloc crash when memory is gone. Says so, if that is what it is. */
+static void on_crash(int sig)
+{
+    (void)sig;
+    void *p = mmap(NULL, MEMORY_PROBE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        _exit(EXTRACT__V1__EXIT_STATUS__EXIT_OUT_OF_MEMORY);
+    munmap(p, MEMORY_PROBE); /* the handler is gone by now: the same crash again ends the process */
+}
+
+static void watch_crashes(void)
+{
+    if (SANITIZED) /* it has handlers of its own */
+        return;
+    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGSEGV, &sa, NULL);
+    sigaction(SIGABRT, &sa, NULL);
+}
 
 static char *text(const char *s)
 {
@@ -153,7 +175,8 @@ static enum code answer_pages(struct ctx *cx, struct child *c, const Extract__V1
     return send_reply(cx, c, &r);
 }
 
-static enum code ocr_page(struct ctx *cx, struct child *c, int number, int dpi, Extract__V1__Page *out)
+static enum code ocr_page(struct ctx *cx, struct child *c, int number, int dpi,
+                          Extract__V1__Page *out)
 {
     if (!c->doc->ops->render)
         return ctx_fail(cx, CODE_UNSUPPORTED, "pages of this type are never pictures");
@@ -249,6 +272,7 @@ static enum code open_document(struct ctx *cx, struct child *c, const struct chi
     TRY(ocr_languages(cx, c->ocr, q->open->languages));
     TRY(sandbox_enter(cx, s->memory));
     *ret_locked = true;
+    watch_crashes();
     c->src.content_type = q->open->content_type;
     c->src.password = q->open->password;
     c->src.max_pages = MAX(q->open->max_pages, 0);
@@ -273,7 +297,9 @@ static enum code answer(struct ctx *cx, struct child *c)
 
 int child_run(const struct child_setup *s)
 {
-    struct child c = {.fd = s->talk_fd, .in = FRAME_READER(s->talk_fd, REQUEST_LIMIT), .ocr = s->ocr};
+    struct child c = {.fd = s->talk_fd,
+                      .in = FRAME_READER(s->talk_fd, REQUEST_LIMIT),
+                      .ocr = s->ocr};
     struct ctx cx;
     ctx_init(&cx, UNIT_MEMORY);
     bool locked = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc.c - which kind of document it is (doc.h); child.c calls it.
  *
- * The worker says the type that the server found by signature. Bytes that nobody named are looked at
- * here again. A new kind of file is one doc_*.c and one row below. Nothing here parses. */
+ * The worker says the type that the server found by signature. Bytes that nobody named are looked
+ * at here again. A new kind of file is one doc_*.c and one row below. Nothing here parses. */
 #include "doc.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc.h - a document that is open in a child: one kind of file per doc_*.c, behind one small table.
  *
- * The bytes are a mapping that outlives the document. A page that cannot be read is an error of that
- * page only: the call fails, the next page can be asked for. */
+ * The bytes are a mapping that outlives the document. A page that cannot be read is an error of
+ * that page only: the call fails, the next page can be asked for. */
 #ifndef WORKERS_EXTRACT_DOC_H
 #define WORKERS_EXTRACT_DOC_H
 
@@ -38,7 +38,8 @@ struct doc_ops {
     /* Fills text, verdict, reason, size and lines of `out`; texts are valid until the next call. */
     enum code (*read_page)(struct ctx *cx, struct doc *d, int page, Extract__V1__Page *out);
     /* NULL: pages of this kind are never pictures. */
-    enum code (*render)(struct ctx *cx, struct doc *d, int page, int dpi, struct raster *ret_raster);
+    enum code (*render)(struct ctx *cx, struct doc *d, int page, int dpi,
+                        struct raster *ret_raster);
     void (*close)(struct doc *d);
 };
 
@@ -63,9 +64,12 @@ enum code doc_too_many(struct ctx *cx, int max_pages);
 void doc_set_text(Extract__V1__Page *out, const char *text);
 
 /* The kinds. */
-enum code doc_pdf_open(struct ctx *cx, const struct doc_source *src, struct doc **ret_doc) MUST_CHECK;
-enum code doc_text_open(struct ctx *cx, const struct doc_source *src, struct doc **ret_doc) MUST_CHECK;
-enum code doc_image_open(struct ctx *cx, const struct doc_source *src, struct doc **ret_doc) MUST_CHECK;
+enum code doc_pdf_open(struct ctx *cx, const struct doc_source *src,
+                       struct doc **ret_doc) MUST_CHECK;
+enum code doc_text_open(struct ctx *cx, const struct doc_source *src,
+                        struct doc **ret_doc) MUST_CHECK;
+enum code doc_image_open(struct ctx *cx, const struct doc_source *src,
+                         struct doc **ret_doc) MUST_CHECK;
 
 /* Called once by the zygote: loads what a kind would otherwise load from files later. */
 void doc_text_warm(void);

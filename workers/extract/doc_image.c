@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc_image.c - pictures of pages: PNG, JPEG, TIFF with many pages, WebP, BMP, GIF, PNM (doc.h).
  *
- * Every page needs OCR; read_page only says so and how large the page is. Sizes come from headers and
- * are checked before anything is decoded, so a picture of 60000 x 60000 pixels costs nothing. TIFF
- * pages are found by tiff.c, because the library searches from the first page for every page.
+ * Every page needs OCR; read_page only says so and how large the page is. Sizes come from headers
+ * and are checked before anything is decoded, so a picture of 60000 x 60000 pixels costs nothing.
+ * TIFF pages are found by tiff.c, because the library searches from the first page for every page.
  *
  * Decoded pictures are gray, on white where they are transparent, and scaled to the resolution that
  * is asked for. A resolution that the file does not name, or that only says "screen", is guessed
@@ -64,7 +64,9 @@ static enum code header(struct ctx *cx, const struct image_doc *d, int page, str
         const struct tiff_page *t = &d->pages[page - 1];
         *ret_size = (struct size){(int)MIN(t->width, (uint32_t)INT32_MAX),
                                   (int)MIN(t->height, (uint32_t)INT32_MAX), t->dpi,
-                                  t->bits <= 1 ? 0 : t->bits <= 8 ? 1 : 4};
+                                  t->bits <= 1   ? 0
+                                  : t->bits <= 8 ? 1
+                                                 : 4};
         return CODE_OK;
     }
     l_int32 format, w, h, bps, spp, map;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc_ocr.c - reading a page's pixels with Tesseract (doc_ocr.h); the only file that calls it.
  *
- * zygote.c opens the models, child.c reads. Automatic layout (psm 3) first; it reads pages that lie on
- * their side as well. When it finds little or is unsure, the orientation model says how the page
+ * zygote.c opens the models, child.c reads. Automatic layout (psm 3) first; it reads pages that lie
+ * on their side as well. When it finds little or is unsure, the orientation model says how the page
  * stands, and a page upside down is turned and read again; the better reading counts. A reading is
  * judged by the confidence of the words kept, times their number: mean confidence alone is high
  * on pages where nothing was read. Short words below JUNK_CONFIDENCE are specks and ruled lines;
  * long ones are names and addresses that the language model did not expect.
  *
- * Debian's Tesseract is built with OpenMP and is nine times slower when that is left alone; main.c and
- * ocr_open() both switch it off. A failed allocation inside C++ ends the process with a status of its
- * own, through the new-handler, instead of an abort nobody can tell from a bug. */
+ * Debian's Tesseract is built with OpenMP and is nine times slower when that is left alone; main.c
+ * and ocr_open() both switch it off. A failed allocation inside C++ ends the process with a status
+ * of its own, through the new-handler, instead of an abort nobody can tell from a bug. */
 #include "doc_ocr.h"
 
 #include <ctype.h>
@@ -128,7 +128,8 @@ static void load_orientation(struct ocr *o)
         end(&o->orientation);
 }
 
-enum code ocr_open(struct ctx *cx, const char *tessdata, const char *languages, struct ocr **ret_ocr)
+enum code ocr_open(struct ctx *cx, const char *tessdata, const char *languages,
+                   struct ocr **ret_ocr)
 {
     omp_set_max_active_levels(0);
     cxx_set_new_handler(out_of_memory);

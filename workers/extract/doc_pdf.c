@@ -2,13 +2,13 @@
 /* doc_pdf.c - PDF through MuPDF (doc.h); opened by doc.c, asked by child.c page by page.
  *
  * MuPDF throws with longjmp. This is the only file with fz_try: each one is a small function that
- * keeps what it makes in `struct pdf`, so no local is clobbered and no cleanup attribute is skipped.
- * doc_pdf_text.c and doc_pdf_tree.c are called from inside and never catch.
+ * keeps what it makes in `struct pdf`, so no local is clobbered and no cleanup attribute is
+ * skipped. doc_pdf_text.c and doc_pdf_tree.c are called from inside and never catch.
  *
- * A page is first run without image callbacks (images are then never decoded); only when its text does
- * not settle the matter it runs again with them. A document keeps its objects, so it is opened anew
- * every REOPEN_AFTER pages. Scripts, forms' actions and embedded files are never run or read. Only
- * bytes in memory are opened: nothing here can name a file. */
+ * A page is first run without image callbacks (images are then never decoded); only when its text
+ * does not settle the matter it runs again with them. A document keeps its objects, so it is opened
+ * anew every REOPEN_AFTER pages. Scripts, forms' actions and embedded files are never run or read.
+ * Only bytes in memory are opened: nothing here can name a file. */
 #include "doc.h"
 
 #include <math.h>
@@ -69,8 +69,8 @@ static void clock_start(struct pdf *d)
     struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &sa, NULL);
     alarm_cookie = &d->cookie;
-    struct itimerval t = {.it_value = {d->src.page_timeout_ms / 1000,
-                                       d->src.page_timeout_ms % 1000 * 1000}};
+    struct itimerval t = {
+        .it_value = {d->src.page_timeout_ms / 1000, d->src.page_timeout_ms % 1000 * 1000}};
     setitimer(ITIMER_REAL, &t, NULL);
 }
 
@@ -81,7 +81,8 @@ static void clock_stop(void)
     alarm_cookie = NULL;
 }
 
-/* Broken streams are cut off with no more than a warning: an empty page with warnings is not blank. */
+/* Broken streams are cut off with no more than a warning: an empty page with warnings is not blank.
+ */
 static void on_warning(void *user, const char *message)
 {
     struct pdf *d = user;
@@ -93,8 +94,9 @@ static void on_warning(void *user, const char *message)
 static void caught(struct pdf *d)
 {
     d->failed = true;
-    d->code = fz_caught(d->fz) == FZ_ERROR_MEMORY ? CODE_OUT_OF_MEMORY : CODE_UNREADABLE;
-    d->message = fz_caught_message(d->fz);
+    bool memory = fz_caught(d->fz) == FZ_ERROR_MEMORY;
+    d->code = memory ? CODE_OUT_OF_MEMORY : CODE_UNREADABLE;
+    d->message = memory ? "out of memory (EXTRACT_MEMORY)" : fz_caught_message(d->fz);
 }
 
 static bool try_open(struct pdf *d)
@@ -231,8 +233,8 @@ static enum code unlock(struct ctx *cx, struct pdf *d)
         return ctx_fail(cx, d->code, "could not decrypt the document: %s", d->message);
     if (open)
         return CODE_OK;
-    return ctx_fail(cx, CODE_PASSWORD_REQUIRED, *d->src.password ? "the password does not open it"
-                                                                 : "password required");
+    return ctx_fail(cx, CODE_PASSWORD_REQUIRED,
+                    *d->src.password ? "the password does not open it" : "password required");
 }
 
 static enum code reopen(struct ctx *cx, struct pdf *d)

@@ -6,8 +6,8 @@
  * out in content order, word for word as from stext, in less time. On the way it counts the signals
  * that engine.c judges by. Coverage is a 32 x 32 bit grid of the page, so overlaps count once.
  *
- * Pitfalls kept in mind: fill and stroke of one text object arrive as two calls; a "character" of -1
- * is an empty slot and a glyph of -1 a further character of the glyph before; fake bold draws
+ * Pitfalls kept in mind: fill and stroke of one text object arrive as two calls; a "character" of
+ * -1 is an empty slot and a glyph of -1 a further character of the glyph before; fake bold draws
  * everything twice; ignored text is invisible text except for Type 3 glyphs, which MuPDF has drawn
  * already. Nothing is thrown here on purpose: limits abort through the cookie. */
 #include "doc_pdf_text.h"
@@ -70,8 +70,10 @@ static void cover(const struct device *d, uint32_t grid[PDF_GRID], fz_rect r)
     r = fz_intersect_rect(r, d->page);
     if (fz_is_empty_rect(r))
         return;
-    int x0 = cell((r.x0 - d->page.x0) * d->grid_x), x1 = cell((r.x1 - d->page.x0) * d->grid_x - 0.01);
-    int y0 = cell((r.y0 - d->page.y0) * d->grid_y), y1 = cell((r.y1 - d->page.y0) * d->grid_y - 0.01);
+    int x0 = cell((r.x0 - d->page.x0) * d->grid_x),
+        x1 = cell((r.x1 - d->page.x0) * d->grid_x - 0.01);
+    int y0 = cell((r.y0 - d->page.y0) * d->grid_y),
+        y1 = cell((r.y1 - d->page.y0) * d->grid_y - 0.01);
     x1 = MAX(x0, x1);
     uint32_t bits = (uint32_t)(((UINT64_C(1) << (x1 - x0 + 1)) - 1) << x0);
     for (int y = y0; y <= MAX(y0, y1); y++)
@@ -115,8 +117,9 @@ static bool begin_line(struct device *d, bool paragraph)
     }
     if (t->n_lines)
         buf_str(&t->text, paragraph ? "\n\n" : "\n");
-    t->lines[t->n_lines++] = (struct pdf_line){
-        .start = t->text.len, .end = t->text.len, .box = {FLT_MAX, FLT_MAX, -FLT_MAX, -FLT_MAX}};
+    t->lines[t->n_lines++] = (struct pdf_line){.start = t->text.len,
+                                               .end = t->text.len,
+                                               .box = {FLT_MAX, FLT_MAX, -FLT_MAX, -FLT_MAX}};
     return true;
 }
 
@@ -168,7 +171,8 @@ static void add_char(struct device *d, int c)
     d->last_char = c;
 }
 
-static enum gap gap_before(const struct device *d, const struct run *r, int c, fz_point p, fz_point q)
+static enum gap gap_before(const struct device *d, const struct run *r, int c, fz_point p,
+                           fz_point q)
 {
     if (!d->started || d->wmode != r->wmode || r->dir.x * d->dir.x + r->dir.y * d->dir.y < 0.999f)
         return GAP_PARAGRAPH;
@@ -225,7 +229,8 @@ static void place(fz_context *fz, struct device *d, const struct run *r, int c, 
     d->new_object = false;
 }
 
-static void span(fz_context *fz, struct device *d, const fz_text_span *s, fz_matrix ctm, enum kind kind)
+static void span(fz_context *fz, struct device *d, const fz_text_span *s, fz_matrix ctm,
+                 enum kind kind)
 {
     fz_matrix tm = s->trm;
     tm.e = tm.f = 0;
@@ -289,7 +294,8 @@ static void stroke_text(fz_context *fz, fz_device *dev, const fz_text *t, const 
     text(fz, dev, t, ctm, VISIBLE);
 }
 
-static void clip_text(fz_context *fz, fz_device *dev, const fz_text *t, fz_matrix ctm, fz_rect scissor)
+static void clip_text(fz_context *fz, fz_device *dev, const fz_text *t, fz_matrix ctm,
+                      fz_rect scissor)
 {
     (void)scissor;
     text(fz, dev, t, ctm, VISIBLE); /* how text filled with a pattern arrives */

@@ -28,8 +28,8 @@ struct pdf_text { /* zeroed before the first page, used again for the next ones 
 
 void pdf_text_done(struct pdf_text *t);
 
-/* Empties `out` and returns a device that fills it. Image callbacks make the interpreter decode images:
- * ask only when they are needed. `cookie` is aborted when a limit is reached. */
+/* Empties `out` and returns a device that fills it. Image callbacks make the interpreter decode
+ * images: ask only when they are needed. `cookie` is aborted when a limit is reached. */
 fz_device *pdf_text_device(fz_context *fz, struct pdf_text *out, fz_rect page, fz_cookie *cookie,
                            bool with_images);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc_pdf_tree.c - the page tree of a PDF (doc_pdf_tree.h); called by doc_pdf.c.
  *
- * The tree is outside input like everything else: /Count may claim two thousand million pages, /Kids may
- * contain itself, labels may nest for ever. Walks are bounded in depth, in number and by the count
- * of the file's objects. Broken references resolve to null in MuPDF, so a walk goes on past them.
- * Documents cut off in the middle lose their catalogue but keep page objects: those are collected
- * under a new one. Nothing here draws or decodes pages. */
+ * The tree is outside input like everything else: /Count may claim two thousand million pages,
+ * /Kids may contain itself, labels may nest for ever. Walks are bounded in depth, in number and by
+ * the count of the file's objects. Broken references resolve to null in MuPDF, so a walk goes on
+ * past them. Documents cut off in the middle lose their catalogue but keep page objects: those are
+ * collected under a new one. Nothing here draws or decodes pages. */
 #include "doc_pdf_tree.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ static int walk(fz_context *fz, pdf_obj *node, int depth, int have, int limit, i
     if (!pdf_is_array(fz, kids))
         return pdf_is_dict(fz, node) ? have + 1 : have;
     int n = pdf_array_len(fz, kids);
-    for (int i = 0; i < n && have < limit && *visits > 0; i++)
+    for (int i = 0; i < n && have<limit && * visits> 0; i++)
         have = walk(fz, pdf_array_get(fz, kids, i), depth + 1, have, limit, visits);
     return have;
 }
@@ -36,7 +36,8 @@ static int walk(fz_context *fz, pdf_obj *node, int depth, int have, int limit, i
 
 static bool is_page(fz_context *fz, pdf_obj *obj)
 {
-    return pdf_is_dict(fz, obj) && pdf_name_eq(fz, pdf_dict_get(fz, obj, PDF_NAME(Type)), PDF_NAME(Page));
+    return pdf_is_dict(fz, obj) &&
+           pdf_name_eq(fz, pdf_dict_get(fz, obj, PDF_NAME(Type)), PDF_NAME(Page));
 }
 
 static int mend(fz_context *fz, pdf_document *doc, int limit)

@@ -11,9 +11,10 @@
 
 enum { PDF_LABEL_BYTES = 64 };
 
-/* Number of pages. What the document claims is believed only when it has that many objects; else its
- * tree is walked, at most to max_pages + 1 (0: no limit). When the tree is gone but page objects are
- * still there, a new tree is made of them, in the order of the file's object numbers. 0: no page. */
+/* Number of pages. What the document claims is believed only when it has that many objects; else
+ * its tree is walked, at most to max_pages + 1 (0: no limit). When the tree is gone but page
+ * objects are still there, a new tree is made of them, in the order of the file's object numbers.
+ * 0: no page. */
 int pdf_tree_count(fz_context *fz, pdf_document *doc, int max_pages);
 
 /* The label a reader shows for the page ("iv", "A-3"), "" when the document defines none. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* doc_text.c - plain text as pages (doc.h); opened by doc.c.
  *
- * A form feed ends a page, as printers have it. A longer stretch is cut at about PAGE_CHARS characters:
- * behind the last empty line of its last fifth, else behind a line, else behind a space, else anywhere
- * between two characters. A text too big for max_pages gets longer pages, it is not refused. Line
- * ends become \n; NUL and other controls become spaces. Nothing of a page is lost and nothing is
- * in two pages. Page limits are found once, when the document is opened. */
+ * A form feed ends a page, as printers have it. A longer stretch is cut at about PAGE_CHARS
+ * characters: behind the last empty line of its last fifth, else behind a line, else behind a
+ * space, else anywhere between two characters. A text too big for max_pages gets longer pages, it
+ * is not refused. Line ends become \n; NUL and other controls become spaces. Nothing of a page is
+ * lost and nothing is in two pages. Page limits are found once, when the document is opened. */
 #include "doc.h"
 
 #include <stdlib.h>
@@ -50,7 +50,8 @@ static size_t cut(const char *s, size_t from, size_t to)
 {
     size_t floor = to - (to - from) / 5;
     for (size_t i = to; i > floor + 1; i--)
-        if (s[i - 1] == '\n' && (s[i - 2] == '\n' || (i > floor + 2 && s[i - 2] == '\r' && s[i - 3] == '\n')))
+        if (s[i - 1] == '\n' &&
+            (s[i - 2] == '\n' || (i > floor + 2 && s[i - 2] == '\r' && s[i - 3] == '\n')))
             return i;
     for (size_t i = to; i > from + 1; i--)
         if (s[i - 1] == '\n' || (s[i - 1] == '\r' && s[i] != '\n'))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* engine.c - text layer or OCR (engine.h); doc_pdf.c asks for every page.
  *
- * The order of the rules matters. First what makes text worthless (no Unicode map), then earlier OCR
- * (invisible text over a picture is used as it is), then pages with little or no text: those are
- * scans, drawn letters, stamped scans, or empty. Everything else is text. The thresholds lean towards
- * OCR when there is no text at all (a page lost is worse than two seconds) and towards text
+ * The order of the rules matters. First what makes text worthless (no Unicode map), then earlier
+ * OCR (invisible text over a picture is used as it is), then pages with little or no text: those
+ * are scans, drawn letters, stamped scans, or empty. Everything else is text. The thresholds lean
+ * towards OCR when there is no text at all (a page lost is worse than two seconds) and towards text
  * otherwise (OCR of a good page makes it worse). Nothing here knows about PDF. */
 #include "engine.h"
 
@@ -41,7 +41,8 @@ static int percent(double share)
     return (int)(share * 100 + 0.5);
 }
 
-Extract__V1__Verdict engine_decide(struct arena *a, const struct signals *s, const char **ret_reason)
+Extract__V1__Verdict engine_decide(struct arena *a, const struct signals *s,
+                                   const char **ret_reason)
 {
     unsigned n = ink(s);
     if (untrusted(s)) {
@@ -54,8 +55,8 @@ Extract__V1__Verdict engine_decide(struct arena *a, const struct signals *s, con
         return EXTRACT__V1__VERDICT__VERDICT_LAYER;
     }
     if (n == 0 && s->image_cover > some_picture) {
-        *ret_reason =
-            arena_printf(a, "no text, and pictures cover %d %% of the page", percent(s->image_cover));
+        *ret_reason = arena_printf(a, "no text, and pictures cover %d %% of the page",
+                                   percent(s->image_cover));
         return EXTRACT__V1__VERDICT__VERDICT_NEEDS_OCR;
     }
     if (n == 0 && s->paths > MANY_PATHS) {

@@ -22,6 +22,7 @@ struct signals {
 bool engine_wants_images(const struct signals *s);
 
 /* TEXT, NEEDS_OCR, BLANK or LAYER, and a short reason for people. */
-Extract__V1__Verdict engine_decide(struct arena *a, const struct signals *s, const char **ret_reason);
+Extract__V1__Verdict engine_decide(struct arena *a, const struct signals *s,
+                                   const char **ret_reason);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* main.c - localrag-extract: started by a worker process, never by a person.
  *
- * Reads its few options, makes sure that OpenMP stays off in Tesseract, ties its life to the worker's,
- * and becomes the zygote. The OpenMP limit is read by the library before main(), so a process that
- * was started without it starts itself once more. */
+ * Reads its few options, makes sure that OpenMP stays off in Tesseract, ties its life to the
+ * worker's, and becomes the zygote. The OpenMP limit is read by the library before main(), so a
+ * process that was started without it starts itself once more. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +16,8 @@
 #include "zygote.h"
 
 static const char help[] =
-    "usage: localrag-extract --control-fd N [--memory BYTES] [--languages eng+deu] [--tessdata DIR]\n"
+    "usage: localrag-extract --control-fd N [--memory BYTES] [--languages eng+deu] [--tessdata "
+    "DIR]\n"
     "\n"
     "Parses documents in locked-in child processes. localrag-worker starts it; it is of no use\n"
     "from a shell.\n"
@@ -41,11 +42,13 @@ static bool number(const char *name, const char *value, int64_t max, int64_t *re
 /* -1: go on; else an exit status. */
 static int options(int argc, char **argv, struct zygote_setup *s)
 {
-    static const struct option longs[] = {
-        {"control-fd", required_argument, NULL, 'c'}, {"memory", required_argument, NULL, 'm'},
-        {"languages", required_argument, NULL, 'l'},  {"tessdata", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},             {"version", no_argument, NULL, 'v'},
-        {0}};
+    static const struct option longs[] = {{"control-fd", required_argument, NULL, 'c'},
+                                          {"memory", required_argument, NULL, 'm'},
+                                          {"languages", required_argument, NULL, 'l'},
+                                          {"tessdata", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {0}};
     int64_t fd = -1;
     int c;
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {

@@ -4,8 +4,8 @@
  * Tesseract binarises well by itself but gives up on noise and on lines that are not level. A rough
  * Otsu copy tells both: very many tiny specks mean noise, and its rows tell the skew. Noise is
  * removed by a blur followed by evening out the background (either one alone makes it worse), and
- * only where the specks are counted, because a clean page loses by it. What is handed on stays gray:
- * Tesseract's own threshold is better on gray than on anything binarised here. */
+ * only where the specks are counted, because a clean page loses by it. What is handed on stays
+ * gray: Tesseract's own threshold is better on gray than on anything binarised here. */
 #include "ocr_prep.h"
 
 #include <math.h>
@@ -93,8 +93,7 @@ PIX *prep_page(PIX *pix, struct turn *ret_turn)
     pixDestroy(&binary);
     if (radians == 0)
         return pix;
-    PIX *straight =
-        pixRotate(pix, (l_float32)radians, L_ROTATE_AREA_MAP, L_BRING_IN_WHITE, 0, 0);
+    PIX *straight = pixRotate(pix, (l_float32)radians, L_ROTATE_AREA_MAP, L_BRING_IN_WHITE, 0, 0);
     if (!straight)
         return pix;
     pixDestroy(&pix);

@@ -18,7 +18,8 @@ struct turn {
 /* A gray Pix of the raster, whose memory is freed. NULL: no memory. */
 PIX *prep_pix(struct raster *r);
 
-/* Cleans a gray page where it is noisy and straightens it. Takes `pix`; NULL: no memory. Fills turn. */
+/* Cleans a gray page where it is noisy and straightens it. Takes `pix`; NULL: no memory. Fills
+ * turn. */
 PIX *prep_page(PIX *pix, struct turn *ret_turn);
 
 /* Turns by quarters, clockwise. Takes `pix`. */

@@ -2,15 +2,15 @@
 /* sandbox.c - the lock-down of an extractor child (sandbox.h); child.c calls it before it touches a
  * document.
  *
- * Three layers, each enough to stop a different mistake: resource limits (memory, no core file, no file
- * growth), landlock (no path may be opened, no TCP port used, no signal or abstract socket outside),
- * seccomp (a short list of system calls, everything else kills, but for open, which is refused). The list was found by running
- * every kind of document through it; it has no open, no socket, no clone, no exec, and no mapping of
- * executable memory.
+ * Three layers, each enough to stop a different mistake: resource limits (memory, no core file, no
+ * file growth), landlock (no path may be opened, no TCP port used, no signal or abstract socket
+ * outside), seccomp (a short list of system calls, everything else kills, but for open, which is
+ * refused). The list was found by running every kind of document through it; it has no open, no
+ * socket, no clone, no exec, and no mapping of executable memory.
  *
- * Debian 12's headers know landlock's first ABI; the kernel may know later ones, so their constants are
- * here. AddressSanitizer maps terabytes and wants a few more calls: the memory limit is left out and
- * the calls are allowed in such a build only. */
+ * Debian 12's headers know landlock's first ABI; the kernel may know later ones, so their constants
+ * are here. AddressSanitizer maps terabytes and wants a few more calls: the memory limit is left
+ * out and the calls are allowed in such a build only. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -23,16 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "sanitized.h"
 
 /* ---- limits ---- */
 
@@ -119,8 +110,9 @@ enum code sandbox_landlock(struct ctx *cx)
         r.access_fs |= FS_IOCTL_DEV;
     if (abi >= 6)
         r.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
-    size_t size = abi >= 6 ? sizeof(r) : abi >= 4 ? offsetof(struct ruleset, scoped)
-                                                  : offsetof(struct ruleset, access_net);
+    size_t size = abi >= 6   ? sizeof(r)
+                  : abi >= 4 ? offsetof(struct ruleset, scoped)
+                             : offsetof(struct ruleset, access_net);
     long fd = create_ruleset(&r, size, 0);
     if (fd < 0)
         return ctx_fail(cx, CODE_UNAVAILABLE, "could not make a landlock ruleset: %s",
@@ -137,16 +129,34 @@ enum code sandbox_landlock(struct ctx *cx)
 
 static const int allowed[] = {
     /* talk, and reading the document's own descriptor */
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg), SCMP_SYS(lseek), SCMP_SYS(close),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(lseek),
+    SCMP_SYS(close),
     /* memory; mmap and mprotect have rules of their own */
-    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
     /* time, chance, locks inside libraries; glibc's qsort asks sysinfo */
-    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(setitimer),
-    SCMP_SYS(getrandom), SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sysinfo),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(setitimer),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sysinfo),
     SCMP_SYS(sched_getaffinity),
     /* signals to itself, and the end; tgkill has a rule of its own */
-    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(restart_syscall), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 };
 
@@ -156,10 +166,11 @@ static const int allowed_sanitized[] = {
     SCMP_SYS(fstat),       SCMP_SYS(dup),       SCMP_SYS(pipe2),
 };
 
-/* Answered with EACCES: Tesseract looks for a file of hints before it finds out how a page stands. */
+/* Answered with EACCES: Tesseract looks for a file of hints before it finds out how a page stands.
+ */
 static const int refused[] = {SCMP_SYS(open), SCMP_SYS(openat)};
 static const int refused_sanitized[] = {
-    SCMP_SYS(readlink), SCMP_SYS(readlinkat),  SCMP_SYS(stat),
+    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(stat),
     SCMP_SYS(access),   SCMP_SYS(newfstatat), SCMP_SYS(personality),
 };
 

@@ -5,8 +5,8 @@
 
 #include "base/ctx.h"
 
-/* For ever, for this process: no files, no sockets, no programs, no core, and at most `memory` bytes
- * of address space on top of what it has now (0: no limit). Doing what is not allowed ends
+/* For ever, for this process: no files, no sockets, no programs, no core, and at most `memory`
+ * bytes of address space on top of what it has now (0: no limit). Doing what is not allowed ends
  * the process by SIGSYS. UNAVAILABLE: a layer cannot be installed, and the process must not go on.
  * The one exception is a kernel built without landlock: the other layers forbid the same things. */
 enum code sandbox_enter(struct ctx *cx, int64_t memory) MUST_CHECK;

@@ -2,9 +2,9 @@
 /* tiff.c - the chain of pages in a TIFF file (tiff.h); for doc_image.c.
  *
  * Classic TIFF and BigTIFF, both byte orders. Every offset is checked against the file's length. A
- * chain that loops cannot be told from a long one page by page, so directories must not come back to
- * the first one and their number is limited by max_pages and by the bytes they would need. Reduced
- * images (thumbnails) count as pages, as they do for the decoder. */
+ * chain that loops cannot be told from a long one page by page, so directories must not come back
+ * to the first one and their number is limited by max_pages and by the bytes they would need.
+ * Reduced images (thumbnails) count as pages, as they do for the decoder. */
 #include "tiff.h"
 
 #include <stdlib.h>

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* zygote.c - makes children on request (zygote.h); main.c runs it, workers/box.c talks to it.
  *
- * The talk, one packet each way at a time. Zygote, when it is warm: "ready", or "failed CODE message"
- * and the end. Worker: "spawn" with three descriptors: the child's end of its talk, the document,
- * the write end of a pipe. Zygote: "child PID" with a pidfd, or "error message". When the child has
- * ended and was reaped, its wait status (an int) is written to the pipe, whose other end the worker
- * reads.
+ * The talk, one packet each way at a time. Zygote, when it is warm: "ready", or "failed CODE
+ * message" and the end. Worker: "spawn" with three descriptors: the child's end of its talk, the
+ * document, the write end of a pipe. Zygote: "child PID" with a pidfd, or "error message". When the
+ * child has ended and was reaped, its wait status (an int) is written to the pipe, whose other end
+ * the worker reads.
  *
  * One thread, so fork() copies a whole process. Models are loaded before the first fork and never
- * after. Nothing that comes from a document is ever read here: the descriptors pass through. Children
- * die with the zygote (PR_SET_PDEATHSIG), and the zygote ends when its worker closes the socket. */
+ * after. Nothing that comes from a document is ever read here: the descriptors pass through.
+ * Children die with the zygote (PR_SET_PDEATHSIG), and the zygote ends when its worker closes the
+ * socket. */
 #include "zygote.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "sanitized.h"
 
 enum { SPAWN_FDS = 3, PACKET = 512, MAX_CHILDREN = 1024 };
 
@@ -78,8 +80,10 @@ static ssize_t receive_packet(int control_fd, char packet[PACKET], int fds[SPAWN
 {
     struct iovec iov = {packet, PACKET - 1};
     union control c;
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &c,
+                       .msg_controllen = sizeof(c)};
     ssize_t n;
     do
         n = recvmsg(control_fd, &m, MSG_CMSG_CLOEXEC);
@@ -110,11 +114,13 @@ static void become_child(const struct zygote *z, pid_t zygote_pid, int talk, int
     sigprocmask(SIG_SETMASK, &none, NULL);
     int talk_high = fcntl(talk, F_DUPFD_CLOEXEC, 64);
     int document_high = fcntl(document, F_DUPFD_CLOEXEC, 64);
-    if (talk_high < 0 || document_high < 0 || dup2(talk_high, 3) < 0 || dup2(document_high, 4) < 0 ||
-        close_range(5, ~0u, 0) != 0)
+    if (talk_high < 0 || document_high < 0 || dup2(talk_high, 3) < 0 ||
+        dup2(document_high, 4) < 0 || close_range(5, ~0u, 0) != 0)
         _exit(EXTRACT__V1__EXIT_STATUS__EXIT_SETUP_FAILED);
-    struct child_setup s = {
-        .talk_fd = 3, .document_fd = 4, .memory = z->setup->memory, .ocr = z->ocr};
+    struct child_setup s = {.talk_fd = 3,
+                            .document_fd = 4,
+                            .memory = z->setup->memory,
+                            .ocr = z->ocr};
     _exit(child_run(&s));
 }
 
@@ -232,9 +238,8 @@ static void mute(void)
         return;
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
-#ifndef __SANITIZE_ADDRESS__
-    dup2(null, STDERR_FILENO);
-#endif
+    if (!SANITIZED) /* its report is all there is to learn from */
+        dup2(null, STDERR_FILENO);
     if (null > STDERR_FILENO)
         close(null);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* boxtool.c - one file through the extractor, end to end, for measuring and for debugging.
  *
- * Opens the file in a child, reads all text pages, then the pages that want OCR with up to N further
- * children at once, exactly as a worker would, and prints what came back. A page that takes longer
- * than the limit is killed with its child. Exit status: 0 read, 1 the document as a whole failed,
- * 2 usage. It keeps all texts in memory and is no example for a worker. */
+ * Opens the file in a child, reads all text pages, then the pages that want OCR with up to N
+ * further children at once, exactly as a worker would, and prints what came back. A page that takes
+ * longer than the limit is killed with its child. Exit status: 0 read, 1 the document as a whole
+ * failed, 2 usage. It keeps all texts in memory and is no example for a worker. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
@@ -196,16 +196,19 @@ static void run_ocr(struct tool *t)
 
 static void print(const struct tool *t)
 {
-    static const char *const names[] = {"?", "text", "needs_ocr", "blank", "failed", "ocr", "layer"};
+    static const char *const names[] = {"?",      "text", "needs_ocr", "blank",
+                                        "failed", "ocr",  "layer"};
     int by[7] = {0};
     for (int i = 0; i < t->count; i++) {
         const Extract__V1__Page *p = t->pages[i];
         by[p->verdict]++;
         if (!t->summary)
-            fprintf(stderr, "page %d [%s] %s %.0fx%.0f rot %d, %zu bytes, %zu lines, %d ms, conf %.2f %s%s\n",
-                    p->page, p->label, names[p->verdict], p->width, p->height, p->rotation,
-                    strlen(p->text), p->n_lines, p->ms, p->confidence, p->reason,
-                    strcmp(p->reason, p->error) ? p->error : "");
+            fprintf(
+                stderr,
+                "page %d [%s] %s %.0fx%.0f rot %d, %zu bytes, %zu lines, %d ms, conf %.2f %s%s\n",
+                p->page, p->label, names[p->verdict], p->width, p->height, p->rotation,
+                strlen(p->text), p->n_lines, p->ms, p->confidence, p->reason,
+                strcmp(p->reason, p->error) ? p->error : "");
         if (!t->quiet)
             printf("%s\f", p->text);
     }
@@ -248,27 +251,63 @@ static int run(struct tool *t)
 
 int main(int argc, char **argv)
 {
-    struct tool t = {.type = "", .password = "", .open_languages = "", .memory = 1000000000,
-                     .parallel = 2, .max_pages = 20000, .timeout_ms = 120000};
+    struct tool t = {.type = "",
+                     .password = "",
+                     .open_languages = "",
+                     .memory = 1000000000,
+                     .parallel = 2,
+                     .max_pages = 20000,
+                     .timeout_ms = 120000};
     int c;
     while ((c = getopt(argc, argv, "x:t:p:l:L:d:m:j:M:T:r:nAqs")) != -1) {
         switch (c) {
-        case 'x': t.program = optarg; break;
-        case 't': t.type = optarg; break;
-        case 'p': t.password = optarg; break;
-        case 'l': t.languages = optarg; break;
-        case 'L': t.open_languages = optarg; break;
-        case 'd': t.tessdata = optarg; break;
-        case 'm': t.memory = atoll(optarg); break;
-        case 'j': t.parallel = atoi(optarg); break;
-        case 'M': t.max_pages = atoi(optarg); break;
-        case 'T': t.timeout_ms = atoi(optarg); break;
-        case 'r': t.dpi = atoi(optarg); break;
-        case 'n': t.no_ocr = true; break;
-        case 'A': t.all_ocr = true; break;
-        case 'q': t.quiet = true; break;
-        case 's': t.summary = true; break;
-        default: return 2;
+        case 'x':
+            t.program = optarg;
+            break;
+        case 't':
+            t.type = optarg;
+            break;
+        case 'p':
+            t.password = optarg;
+            break;
+        case 'l':
+            t.languages = optarg;
+            break;
+        case 'L':
+            t.open_languages = optarg;
+            break;
+        case 'd':
+            t.tessdata = optarg;
+            break;
+        case 'm':
+            t.memory = atoll(optarg);
+            break;
+        case 'j':
+            t.parallel = atoi(optarg);
+            break;
+        case 'M':
+            t.max_pages = atoi(optarg);
+            break;
+        case 'T':
+            t.timeout_ms = atoi(optarg);
+            break;
+        case 'r':
+            t.dpi = atoi(optarg);
+            break;
+        case 'n':
+            t.no_ocr = true;
+            break;
+        case 'A':
+            t.all_ocr = true;
+            break;
+        case 'q':
+            t.quiet = true;
+            break;
+        case 's':
+            t.summary = true;
+            break;
+        default:
+            return 2;
         }
     }
     if (optind + 1 != argc || t.parallel < 1 || t.parallel > 64 ||

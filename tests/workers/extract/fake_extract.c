@@ -133,8 +133,10 @@ static bool serve(const char *how)
         char room[CMSG_SPACE(sizeof(int) * 3)];
     } c;
     struct iovec iov = {word, sizeof(word)};
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &c,
+                       .msg_controllen = sizeof(c)};
     if (recvmsg(CONTROL, &m, 0) <= 0)
         return false;
     int fds[3];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* sample.c - small documents made in memory for tests (sample.h).
  *
- * The cross-reference table is written honestly, so what is broken in a test is broken on purpose. */
-#define _GNU_SOURCE
+ * The cross-reference table is written honestly, so what is broken in a test is broken on purpose.
+ */
 #include "sample.h"
 
 #include <stdio.h>
@@ -61,7 +61,8 @@ void sample_pdf(struct buf *b, const char *const *contents, int n, const char *t
     buf_printf(b, "xref\n0 %d\n0000000000 65535 f \n", objects);
     for (int i = 1; i < objects; i++)
         buf_printf(b, "%010zu 00000 n \n", offsets[i]);
-    buf_printf(b, "trailer<</Size %d/Root %d 0 R>>\nstartxref\n%zu\n%%%%EOF\n", objects, CATALOG, xref);
+    buf_printf(b, "trailer<</Size %d/Root %d 0 R>>\nstartxref\n%zu\n%%%%EOF\n", objects, CATALOG,
+               xref);
     free(offsets);
 }
 

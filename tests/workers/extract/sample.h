@@ -5,8 +5,8 @@
 
 #include "base/buf.h"
 
-/* A PDF with one page for each content stream (drawing operators; font /F1 is Helvetica, image /I1 a
- * dark square). `tree` replaces the page tree's dictionary; NULL: an honest one. */
+/* A PDF with one page for each content stream (drawing operators; font /F1 is Helvetica, image /I1
+ * a dark square). `tree` replaces the page tree's dictionary; NULL: an honest one. */
 void sample_pdf(struct buf *out, const char *const *contents, int n, const char *tree);
 
 /* A content stream that writes `lines` at 24 points, from the top. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_box.c - the real extractor end to end, from a descriptor to checked replies.
  *
- * One zygote serves all tests but those that break it. Nothing here sleeps: every wait is a poll with
- * a deadline. */
+ * One zygote serves all tests but those that break it. Nothing here sleeps: every wait is a poll
+ * with a deadline. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,12 +19,7 @@
 #include "base/clk.h"
 #include "sample.h"
 #include "workers/box.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
+#include "workers/extract/sanitized.h"
 
 static struct ctx cx;
 static struct box *box;
@@ -50,7 +45,8 @@ static enum code receive(struct box_child *c, int timeout_ms, Extract__V1__Reply
     }
 }
 
-static enum code ask_open(struct box_child *c, Extract__V1__Open *open, Extract__V1__Reply **ret_reply)
+static enum code ask_open(struct box_child *c, Extract__V1__Open *open,
+                          Extract__V1__Reply **ret_reply)
 {
     Extract__V1__Request q = EXTRACT__V1__REQUEST__INIT;
     q.kind_case = EXTRACT__V1__REQUEST__KIND_OPEN;
@@ -71,8 +67,8 @@ static struct box_child *spawn(struct box *b, const void *data, size_t len)
 }
 
 /* A child with the document open; *ret_reply is Opened or Failed. */
-static struct box_child *opened(struct box *b, const struct buf *doc, const char *type, int max_pages,
-                                Extract__V1__Reply **ret_reply)
+static struct box_child *opened(struct box *b, const struct buf *doc, const char *type,
+                                int max_pages, Extract__V1__Reply **ret_reply)
 {
     struct box_child *c = spawn(b, doc->data, doc->len);
     Extract__V1__Open open = EXTRACT__V1__OPEN__INIT;
@@ -190,8 +186,8 @@ static void a_picture_without_words(void **state)
     CLEANUP(buf_done) struct buf doc = BUF_INIT(0);
     big_letter(&doc, 850, 1100);
     Extract__V1__Reply *r;
-    CLEANUP(box_child_closep) struct box_child *c =
-        opened(box, &doc, "image/x-portable-anymap", 10, &r);
+    CLEANUP(box_child_closep)
+    struct box_child *c = opened(box, &doc, "image/x-portable-anymap", 10, &r);
     assert_int_equal(r->kind_case, EXTRACT__V1__REPLY__KIND_OPENED);
     assert_int_equal(text_page(c, 1)->verdict, EXTRACT__V1__VERDICT__VERDICT_NEEDS_OCR);
     assert_int_equal(ocr_page(c, 1, &r), CODE_OK);
@@ -271,7 +267,8 @@ static void lying_page_trees(void **state)
     CLEANUP(buf_done) struct buf ring = BUF_INIT(0);
     sample_pdf(&ring, &content, 1, "<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2000000000>>");
     int64_t start = clk_mono_ms();
-    CLEANUP(box_child_closep) struct box_child *d = opened(box, &ring, "application/pdf", 20000, &r);
+    CLEANUP(box_child_closep)
+    struct box_child *d = opened(box, &ring, "application/pdf", 20000, &r);
     assert_true(clk_mono_ms() - start < 5000);
     assert_int_equal(r->kind_case, EXTRACT__V1__REPLY__KIND_OPENED);
     assert_string_equal(text_page(d, 1)->text, "hello\n"); /* the page is found without the tree */
@@ -361,14 +358,15 @@ static void memory_limit(void **state)
         skip();
     CLEANUP(buf_done) struct buf doc = BUF_INIT(0);
     sample(&doc);
-    struct box_options o = {.program = EXTRACT_PROGRAM, .memory = 24 << 20};
+    struct box_options o = {.program = EXTRACT_PROGRAM, .memory = 8 << 20};
     struct box *b;
     assert_int_equal(box_start(&cx, &o, &b), CODE_OK);
     Extract__V1__Reply *r;
     CLEANUP(box_child_closep) struct box_child *c = opened(b, &doc, "application/pdf", 0, &r);
     assert_int_equal(text_page(c, 1)->verdict, EXTRACT__V1__VERDICT__VERDICT_TEXT);
     enum code code = ocr_page(c, 1, &r); /* 300 dpi do not fit */
-    bool page_failed = code == CODE_OK && r->page->verdict == EXTRACT__V1__VERDICT__VERDICT_FAILED &&
+    bool page_failed = code == CODE_OK &&
+                       r->page->verdict == EXTRACT__V1__VERDICT__VERDICT_FAILED &&
                        strstr(r->page->error, "memory");
     if (!page_failed && code != CODE_OUT_OF_MEMORY)
         fail_msg("%s %s", code_name(code), ctx_message(&cx));
@@ -425,12 +423,12 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(idle_memory),       cmocka_unit_test(text_of_a_pdf),
-        cmocka_unit_test(ocr_of_a_pdf),      cmocka_unit_test(a_picture_without_words),
-        cmocka_unit_test(engines),           cmocka_unit_test(refused_documents),
-        cmocka_unit_test(lying_page_trees),  cmocka_unit_test(requests_out_of_turn),
-        cmocka_unit_test(languages),         cmocka_unit_test(killed_child),
-        cmocka_unit_test(memory_limit),      cmocka_unit_test(dead_zygote_is_replaced),
+        cmocka_unit_test(idle_memory),      cmocka_unit_test(text_of_a_pdf),
+        cmocka_unit_test(ocr_of_a_pdf),     cmocka_unit_test(a_picture_without_words),
+        cmocka_unit_test(engines),          cmocka_unit_test(refused_documents),
+        cmocka_unit_test(lying_page_trees), cmocka_unit_test(requests_out_of_turn),
+        cmocka_unit_test(languages),        cmocka_unit_test(killed_child),
+        cmocka_unit_test(memory_limit),     cmocka_unit_test(dead_zygote_is_replaced),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

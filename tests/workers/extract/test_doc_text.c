@@ -64,8 +64,12 @@ static void charsets(void **state)
     expect("\xff\xfeg\0r\0\xfc\0\xdf\0", 10, "grüß");
     expect("\xfe\xff\0g\0r\0\xfc\0\xdf", 10, "grüß");
     expect("\xff\xfe\x3d\xd8\0\xde", 6, "\xf0\x9f\x98\x80");
-    static const char western[] = "Die Stra\xdf" "e f\xfchrt \xfc" "ber die Br\xfc" "cke \x80 5 \x96 und "
-                                  "zur\xfc" "ck in die sch\xf6ne Stadt.";
+    static const char western[] = "Die Stra\xdf"
+                                  "e f\xfchrt \xfc"
+                                  "ber die Br\xfc"
+                                  "cke \x80 5 \x96 und "
+                                  "zur\xfc"
+                                  "ck in die sch\xf6ne Stadt.";
     expect(western, sizeof(western) - 1,
            "Die Straße führt über die Brücke € 5 – und zurück in die schöne Stadt.");
 }
@@ -74,14 +78,13 @@ static void cyrillic_is_found(void **state)
 {
     (void)state;
     /* KOI8-R, long enough to be sure of */
-    static const char koi[] =
-        "\xf5\xd3\xd4\xc1\xce\xcf\xd7\xcb\xc1 \xd3\xc9\xd3\xd4\xc5\xcd\xd9. "
-        "\xf0\xc5\xd2\xc5\xc4 \xce\xc1\xde\xc1\xcc\xcf\xcd "
-        "\xd5\xd3\xd4\xc1\xce\xcf\xd7\xcb\xc9 "
-        "\xce\xc5\xcf\xc2\xc8\xcf\xc4\xc9\xcd\xcf "
-        "\xd0\xd2\xcf\xde\xc9\xd4\xc1\xd4\xd8 \xdc\xd4\xcf "
-        "\xd2\xd5\xcb\xcf\xd7\xcf\xc4\xd3\xd4\xd7\xcf \xc9 "
-        "\xd0\xcf\xc4\xc7\xcf\xd4\xcf\xd7\xc9\xd4\xd8 \xc4\xc9\xd3\xcb.";
+    static const char koi[] = "\xf5\xd3\xd4\xc1\xce\xcf\xd7\xcb\xc1 \xd3\xc9\xd3\xd4\xc5\xcd\xd9. "
+                              "\xf0\xc5\xd2\xc5\xc4 \xce\xc1\xde\xc1\xcc\xcf\xcd "
+                              "\xd5\xd3\xd4\xc1\xce\xcf\xd7\xcb\xc9 "
+                              "\xce\xc5\xcf\xc2\xc8\xcf\xc4\xc9\xcd\xcf "
+                              "\xd0\xd2\xcf\xde\xc9\xd4\xc1\xd4\xd8 \xdc\xd4\xcf "
+                              "\xd2\xd5\xcb\xcf\xd7\xcf\xc4\xd3\xd4\xd7\xcf \xc9 "
+                              "\xd0\xcf\xc4\xc7\xcf\xd4\xcf\xd7\xc9\xd4\xd8 \xc4\xc9\xd3\xcb.";
     expect(koi, sizeof(koi) - 1,
            "Установка системы. Перед началом установки необходимо прочитать это руководство "
            "и подготовить диск.");
@@ -104,7 +107,9 @@ static void line_ends_and_controls(void **state)
 {
     (void)state;
     expect("a\r\nb\rc\nd", 8, "a\nb\nc\nd");
-    expect("a\0b\x01" "c\td", 7, "a b c\td");
+    expect("a\0b\x01"
+           "c\td",
+           7, "a b c\td");
 }
 
 static void form_feeds(void **state)

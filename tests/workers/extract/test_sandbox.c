@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "workers/extract/sandbox.h"
+#include "workers/extract/sanitized.h"
 
 enum { DID_IT = 40, REFUSED = 41, NO_LOCK = 42 };
 
@@ -98,8 +99,8 @@ static bool make_unix_socket(void)
 
 static bool run_program(void)
 {
-    char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", (char *)(uintptr_t) "exit 40",
-                    NULL};
+    char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+                    (char *)(uintptr_t) "exit 40", NULL};
     execv("/bin/sh", argv);
     return false;
 }
@@ -119,7 +120,8 @@ static bool signal_parent(void)
 
 static bool executable_memory(void)
 {
-    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+           MAP_FAILED;
 }
 
 static bool make_executable(void)
@@ -183,11 +185,9 @@ static void memory(void **state)
 {
     (void)state;
     assert_true(is_exit(try_it(everything, take_memory), DID_IT));
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip();
-#else
+    if (SANITIZED)
+        skip();
     assert_true(is_exit(try_it(small, take_memory), REFUSED));
-#endif
 }
 
 static bool compute(void)
@@ -215,8 +215,9 @@ static void ordinary_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),      cmocka_unit_test(sockets),        cmocka_unit_test(processes),
-        cmocka_unit_test(code_pages), cmocka_unit_test(landlock_alone), cmocka_unit_test(memory),
+        cmocka_unit_test(files),          cmocka_unit_test(sockets),
+        cmocka_unit_test(processes),      cmocka_unit_test(code_pages),
+        cmocka_unit_test(landlock_alone), cmocka_unit_test(memory),
         cmocka_unit_test(ordinary_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
