@@ -199,6 +199,12 @@ static enum code check_value(struct ctx *cx, const struct arg_option *option, co
                             "\"%s\" for --%s is not a number from 1 to 1000000", text,
                             option->name);
         break;
+    case ARG_NUMBER:
+        if (!str_parse_int(text, 0, 1000000, &count))
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                            "\"%s\" for --%s is not a number from 0 to 1000000", text,
+                            option->name);
+        break;
     case ARG_SECONDS:
         if (!str_parse_double(text, &seconds) || seconds <= 0 || seconds > MAX_SECONDS)
             return ctx_fail(cx, CODE_INVALID_ARGUMENT,
@@ -307,7 +313,7 @@ int64_t args_count(const struct args *args, const char *name, int64_t fallback)
 {
     int64_t value = fallback;
     const char *text = args_get(args, name);
-    return text && str_parse_int(text, 1, INT64_MAX, &value) ? value : fallback;
+    return text && str_parse_int(text, 0, INT64_MAX, &value) ? value : fallback;
 }
 
 int64_t args_ms(const struct args *args, const char *name, int64_t fallback)

@@ -11,16 +11,20 @@
 #include "base/str.h"
 
 const struct cmd *const cmd_all[] = {
-    &cmd_completion,     &cmd_documents_chunks, &cmd_documents_pages, &cmd_documents_show,
-    &cmd_documents_text, &cmd_health,           &cmd_jobs_cancel,     &cmd_jobs_list,
-    &cmd_jobs_result,    &cmd_jobs_status,      &cmd_jobs_watch,      &cmd_upload,
-    &cmd_workers_status,
+    &cmd_completion,     &cmd_documents_chunks, &cmd_documents_delete,
+    &cmd_documents_list, &cmd_documents_pages,  &cmd_documents_reprocess,
+    &cmd_documents_show, &cmd_documents_text,   &cmd_health,
+    &cmd_help,           &cmd_ingest,           &cmd_jobs_cancel,
+    &cmd_jobs_cleanup,   &cmd_jobs_list,        &cmd_jobs_result,
+    &cmd_jobs_retry,     &cmd_jobs_stats,       &cmd_jobs_status,
+    &cmd_jobs_watch,     &cmd_upload,           &cmd_workers_start,
+    &cmd_workers_status, &cmd_workers_stop,
 };
 const size_t cmd_all_count = ARRAY_LEN(cmd_all);
 
 const struct cmd_group cmd_groups[] = {
     {"documents", "what was read: documents, their pages, chunks and text"},
-    {"jobs", "follow, list and cancel jobs"},
+    {"jobs", "list, follow, cancel and retry jobs"},
     {"workers", "the background workers"},
 };
 const size_t cmd_groups_count = ARRAY_LEN(cmd_groups);

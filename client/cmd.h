@@ -14,6 +14,7 @@ enum arg_kind {
     ARG_TEXT,
     ARG_FILE, /* a text; shells complete file names */
     ARG_COUNT, /* a whole number from 1 */
+    ARG_NUMBER, /* a whole number from 0 */
     ARG_SECONDS, /* a positive number, decimals allowed */
     ARG_CHOICE, /* one of `choices` */
 };
@@ -59,16 +60,26 @@ const struct cmd_group *cmd_find_group(const char *name);
 
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_documents_chunks;
+extern const struct cmd cmd_documents_delete;
+extern const struct cmd cmd_documents_list;
 extern const struct cmd cmd_documents_pages;
+extern const struct cmd cmd_documents_reprocess;
 extern const struct cmd cmd_documents_show;
 extern const struct cmd cmd_documents_text;
 extern const struct cmd cmd_health;
+extern const struct cmd cmd_help;
+extern const struct cmd cmd_ingest;
 extern const struct cmd cmd_jobs_cancel;
+extern const struct cmd cmd_jobs_cleanup;
 extern const struct cmd cmd_jobs_list;
 extern const struct cmd cmd_jobs_result;
+extern const struct cmd cmd_jobs_retry;
+extern const struct cmd cmd_jobs_stats;
 extern const struct cmd cmd_jobs_status;
 extern const struct cmd cmd_jobs_watch;
 extern const struct cmd cmd_upload;
+extern const struct cmd cmd_workers_start;
 extern const struct cmd cmd_workers_status;
+extern const struct cmd cmd_workers_stop;
 
 #endif

@@ -36,12 +36,17 @@ static enum code list(struct app *app, struct table *t, int64_t limit, int64_t *
 {
     Localrag__V1__ListJobsRequest request = LOCALRAG__V1__LIST_JOBS_REQUEST__INIT;
     const char *status = args_get(app->args, "status"), *type = args_get(app->args, "type");
+    const char *batch = args_get(app->args, "batch");
     if (status)
         request.status =
             (Localrag__V1__JobStatus)text_enum_value(&localrag__v1__job_status__descriptor, status);
     if (type)
         request.task_type =
             (Localrag__V1__TaskType)text_enum_value(&localrag__v1__task_type__descriptor, type);
+    if (batch) {
+        request.parent_job_id = (char *)batch;
+        request.include_children = true;
+    }
     for (int64_t left = limit; left > 0;) {
         ProtobufCMessage *m = NULL;
         request.limit = (int32_t)MIN(left, PAGE_MOST);
@@ -84,6 +89,7 @@ static int run(struct app *app)
 }
 
 static const struct arg_option options[] = {
+    {"batch", 0, ARG_TEXT, "ID", NULL, "only the files of this directory batch"},
     {"limit", 0, ARG_COUNT, "N", NULL, "at most N jobs (default 50)"},
     {"status", 0, ARG_CHOICE, NULL, "pending|processing|completed|failed|cancelled|retrying",
      "only jobs in this state"},

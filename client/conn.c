@@ -358,6 +358,11 @@ enum code conn_recv(struct ctx *cx, struct conn_stream *s, ProtobufCMessage **re
     return code;
 }
 
+void conn_cancel(struct conn_stream *s)
+{
+    grpc_call_cancel(s->call, NULL);
+}
+
 void conn_stream_closep(struct conn_stream **stream)
 {
     struct conn_stream *s = *stream;

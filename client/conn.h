@@ -47,6 +47,9 @@ enum code conn_send_end(struct ctx *cx, struct conn_stream *s) MUST_CHECK;
 enum code conn_recv(struct ctx *cx, struct conn_stream *s,
                     ProtobufCMessage **ret_message) MUST_CHECK;
 
+/* Ends the call from another thread; what waits on it fails. Its own thread still closes it. */
+void conn_cancel(struct conn_stream *s);
+
 /* Ends the call, however far it is. */
 void conn_stream_closep(struct conn_stream **s);
 

@@ -11,7 +11,38 @@
 
 #include "base/str.h"
 
-enum { NAME_COLUMN = 26 };
+enum { NAME_COLUMN = 26, LINE_COLUMNS = 79 };
+
+const struct help_exit help_exits[] = {
+    {0, "ok"},
+    {1, "the job failed or was cancelled"},
+    {2, "usage"},
+    {3, "not found"},
+    {4, "wrong state"},
+    {5, "server unreachable"},
+    {6, "not authenticated or not allowed"},
+    {7, "bad input or refused file"},
+    {8, "server busy or out of capacity"},
+    {9, "other"},
+    {130, "interrupted"},
+};
+const size_t help_exits_count = ARRAY_LEN(help_exits);
+
+/* One paragraph, folded between two of them. */
+static void exit_statuses(struct buf *b)
+{
+    buf_str(b, "\nExit status:");
+    size_t column = strlen("Exit status:");
+    for (size_t i = 0; i < ARRAY_LEN(help_exits); i++) {
+        char one[64];
+        int n = snprintf(one, sizeof(one), "%d %s%c", help_exits[i].status, help_exits[i].text,
+                         i + 1 < ARRAY_LEN(help_exits) ? ',' : '.');
+        bool fold = column + 1 + (size_t)n > LINE_COLUMNS;
+        buf_printf(b, "%c%s", fold ? '\n' : ' ', one);
+        column = fold ? (size_t)n : column + 1 + (size_t)n;
+    }
+    buf_char(b, '\n');
+}
 
 static void option_line(struct buf *b, const struct arg_option *o)
 {
@@ -82,11 +113,8 @@ static void help_program(struct buf *b)
     for (size_t i = 0; i < cmd_all_count; i++)
         command_line(b, cmd_all[i]);
     global_options(b);
-    buf_str(b, "\nExit status: 0 ok, 1 the job failed or was cancelled, 2 usage, 3 not found,\n"
-               "4 wrong state, 5 server unreachable, 6 not authenticated or not allowed,\n"
-               "7 bad input or refused file, 8 server busy or out of capacity, 9 other,\n"
-               "130 interrupted.\n"
-               "\n\"localrag COMMAND --help\" says more about a command.\n");
+    exit_statuses(b);
+    buf_str(b, "\n\"localrag COMMAND --help\" says more about a command.\n");
 }
 
 void help_print(struct buf *b, const struct args *args)

@@ -78,14 +78,14 @@ void screen_update(struct screen *s, size_t slot, const char *name, double perce
         return;
     struct row *row = &s->rows[slot];
     pthread_mutex_lock(&s->lock);
-    bool same = row->state != ROW_UNSEEN && row->percent == percent &&
+    bool same = row->state == ROW_ACTIVE && row->percent == percent &&
+                strncmp(row->name, name, NAME_BYTES - 1) == 0 &&
                 strncmp(row->message, message, MESSAGE_BYTES - 1) == 0;
     if (!same) {
         snprintf(row->name, sizeof(row->name), "%s", name);
         snprintf(row->message, sizeof(row->message), "%s", message);
         row->percent = percent;
-        if (row->state == ROW_UNSEEN)
-            row->state = ROW_ACTIVE;
+        row->state = ROW_ACTIVE;
         s->dirty = true;
         if (s->mode == SCREEN_LINES)
             print_line(row);

@@ -16,11 +16,12 @@ struct screen *screen_open(const struct app *app, size_t n_files);
 void screen_closep(struct screen **screen);
 
 /* File `slot` is at `percent` (below 0: not to be shown as a number). The first report makes it
- * visible. Texts are copied. */
+ * visible, also the first of another file in a slot that has ended and been drawn. Texts are
+ * copied. */
 void screen_update(struct screen *s, size_t slot, const char *name, double percent,
                    const char *message);
 
-/* The file will not change any more. */
+/* The file will not change any more: it is drawn once more, then the slot is free. */
 void screen_end(struct screen *s, size_t slot);
 
 /* Brings the terminal up to date when something changed. */

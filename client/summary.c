@@ -133,11 +133,12 @@ static void directory_result(struct buf *b, const Localrag__V1__DirectoryResult 
     text_field(b, "summary", r->summary);
     summary_field(b, "files", "%d (%d successful, %d failed, %d skipped, %d cancelled)",
                   r->total_files, r->successful, r->failed, r->skipped, r->cancelled);
-    for (size_t i = 0; i < r->n_failed_files && i < MAX_LISTED; i++)
+    size_t listed = MIN(r->n_failed_files, (size_t)MAX_LISTED);
+    for (size_t i = 0; i < listed; i++)
         summary_field(b, i ? "" : "failed", "%s: %s", r->failed_files[i]->file_path,
                       r->failed_files[i]->error_message);
-    if (r->failed > MAX_LISTED)
-        summary_field(b, "", "and %d more", r->failed - MAX_LISTED);
+    if (r->failed > (int32_t)listed)
+        summary_field(b, "", "and %d more", r->failed - (int32_t)listed);
 }
 
 void summary_result(struct buf *b, const Localrag__V1__JobResult *result, const char *program)

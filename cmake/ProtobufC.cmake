@@ -34,6 +34,20 @@ function(protobuf_descriptor_set file)
     VERBATIM)
 endfunction()
 
+# protobuf_doc_set(FILE file.proto...) - these files alone, with their comments.
+function(protobuf_doc_set file)
+  set(inputs)
+  foreach(proto ${ARGN})
+    list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
+  endforeach()
+  add_custom_command(
+    OUTPUT ${file}
+    COMMAND protoc -I${CMAKE_SOURCE_DIR}/proto -I/usr/include --include_source_info
+            --descriptor_set_out=${file} ${ARGN}
+    DEPENDS ${inputs}
+    VERBATIM)
+endfunction()
+
 # protobuf_c_filtered(OUT_SOURCES SET file.proto...) - C from a filtered descriptor set.
 function(protobuf_c_filtered out set)
   set(filtered ${set}.filtered)

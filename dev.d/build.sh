@@ -61,7 +61,7 @@ cmd_test() {
         esac
     done
     [ ${#presets[@]} -gt 0 ] || presets=(release asan)
-    need_packages build
+    need_packages build test
     local preset
     lock
     for preset in "${presets[@]}"; do

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "jobs/event.h"
+#include "jobs/batch.h"
 #include "jobs/pools.h"
 #include "jobs/queue.h"
 #include "jobs/record.h"
@@ -41,6 +41,10 @@ static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
     c->languages = ctx_alloc(cx, sizeof(*c->languages));
     TRY(record_texts(cx, db_get(r, row, 13), &c->languages, &languages));
     TRY(db_get_bytes(cx, r, row, 14, &c->sealed_password, &c->sealed_password_len));
+    if (!db_is_null(r, row, 15))
+        snprintf(c->parent_id, sizeof(c->parent_id), "%s", db_get(r, row, 15));
+    if (!db_is_null(r, row, 16))
+        snprintf(c->document_id, sizeof(c->document_id), "%s", db_get(r, row, 16));
     return cx->failure.code;
 }
 
@@ -118,6 +122,39 @@ static int64_t backoff_ms(int64_t base, int attempts)
     return delay ? delay * (800 + random() % 401) / 1000 : 0;
 }
 
+static enum code fail_row(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                          enum code code, const char *text, const char **ret_status)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    int64_t delay = backoff_ms(jobs->settings->retry_delay_ms, claim->retry_count);
+    TRY(db_run(cx, jobs->db, &q_job_fail,
+               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(code_name(code)),
+                       db_text(text ? text : code_text(code)), db_bool(code_retryable(code)),
+                       db_int(delay)),
+               &r));
+    if (db_rows(r) == 0)
+        return lost(cx, claim);
+    *ret_status = record_text(cx, r, 0, 0);
+    return cx->failure.code;
+}
+
+/* A file moves its batch in the same transaction: its place is free, for good or until its next
+ * attempt. A batch that failed takes the files it had listed with it. */
+static enum code fail_in_transaction(struct ctx *cx, struct jobs *jobs,
+                                     const struct job_claim *claim, enum code code,
+                                     const char *text, const char **ret_status,
+                                     struct batch_news *ret_news)
+{
+    TRY(db_begin(cx, jobs->db));
+    TRY(fail_row(cx, jobs, claim, code, text, ret_status));
+    bool failed = strcmp(*ret_status, "failed") == 0;
+    if (claim->parent_id[0])
+        TRY(batch_advance(cx, jobs, claim->parent_id, failed, ret_news));
+    else if (failed)
+        TRY(batch_abandon(cx, jobs, claim->job_id));
+    return db_commit(cx, jobs->db);
+}
+
 enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                     enum code code, const char *message)
 {
@@ -126,17 +163,19 @@ enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *c
      * ever. */
     size_t len;
     const char *text = str_utf8_repair(&cx->arena, message, strnlen(message, MAX_MESSAGE), &len);
+    const char *status = NULL;
+    struct batch_news news = {0};
     ctx_clear(cx);
-    bool retry = code_retryable(code);
-    int64_t delay = backoff_ms(jobs->settings->retry_delay_ms, claim->retry_count);
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_fail,
-               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(code_name(code)),
-                       db_text(text ? text : code_text(code)), db_bool(retry), db_int(delay)),
-               &r));
-    if (db_rows(r) == 0)
-        return lost(cx, claim);
-    tell_state(cx, jobs, claim->job_id, claim->epoch, db_get(r, 0, 0));
+    bool batch = claim->task_type && strcmp(claim->task_type, "directory_batch") == 0;
+    if (batch || claim->parent_id[0]) {
+        enum code result = fail_in_transaction(cx, jobs, claim, code, text, &status, &news);
+        db_rollback(jobs->db);
+        TRY(result);
+    } else {
+        TRY(fail_row(cx, jobs, claim, code, text, &status));
+    }
+    tell_state(cx, jobs, claim->job_id, claim->epoch, status);
+    batch_tell(cx, jobs, &news);
     return CODE_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "jobs/record.h"
 #include "store/blob.h"
 
-enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000, MAX_BYTES = 3 << 20 };
+enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000, MAX_BYTES = 3 << 20, READ_TRIES = 3 };
 
 static enum code find(struct ctx *cx, struct jobs *jobs, const char *id, struct db_result **ret)
 {
@@ -26,7 +26,6 @@ static enum code find(struct ctx *cx, struct jobs *jobs, const char *id, struct 
     return CODE_OK;
 }
 
-<<<<<<< HEAD
 static enum code read_document(struct ctx *cx, const struct db_result *r, int row,
                                Localrag__V1__Document *out)
 {
@@ -48,11 +47,8 @@ static enum code read_document(struct ctx *cx, const struct db_result *r, int ro
     return cx->failure.code;
 }
 
-enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out)
-=======
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,
                         Localrag__V1__Document *out)
->>>>>>> main
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(find(cx, jobs, id, &r));
@@ -65,18 +61,21 @@ static enum code read_token(struct ctx *cx, const char *token, int64_t *ret_us, 
     const char *dash = strchr(token, '-');
     char *us = dash ? ctx_strndup(cx, token, (size_t)(dash - token)) : NULL;
     if (!us || !str_parse_int(us, 0, INT64_MAX / 2, ret_us) || !str_is_uuid(dash + 1))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours", token);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours",
+                        token);
     *ret_id = dash + 1;
     return CODE_OK;
 }
 
-enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListDocumentsRequest *in,
+enum code jobs_documents(struct ctx *cx, struct jobs *jobs,
+                         const Localrag__V1__ListDocumentsRequest *in,
                          Localrag__V1__ListDocumentsResponse *out)
 {
     int64_t limit = in->limit ? in->limit : DEFAULT_LIMIT, us = 0;
     const char *id = NULL;
     if (limit < 1 || limit > MAX_LIMIT)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %d is not between 1 and %d", in->limit, MAX_LIMIT);
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %d is not between 1 and %d", in->limit,
+                        MAX_LIMIT);
     if (*in->page_token)
         TRY(read_token(cx, in->page_token, &us, &id));
     CLEANUP(db_result_freep) struct db_result *count = NULL;
@@ -137,6 +136,13 @@ static enum code read_slice(struct ctx *cx, struct jobs *jobs, const char *id, i
     return s->revision ? CODE_OK : cx->failure.code;
 }
 
+/* Whether (again) to read: nothing was read yet, or a reprocessing removed the revision in between.
+ */
+static bool switched(const struct slice *s, const struct db_result *r, int64_t first)
+{
+    return !r || (db_rows(r) == 0 && s->after < s->total + first);
+}
+
 /* An answer stays below gRPC's message limit: fewer rows than asked for, and a token for the rest.
  */
 static bool full(size_t bytes)
@@ -184,12 +190,16 @@ enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs,
                               const Localrag__V1__ListPagesRequest *in,
                               Localrag__V1__ListPagesResponse *out)
 {
-    struct slice s;
+    struct slice s = {0};
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(read_slice(cx, jobs, in->document_id, in->limit, in->page_token, 6, 0, &s));
-    TRY(db_run(cx, jobs->db, &q_document_pages,
-               DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit), db_bool(in->text)),
-               &r));
+    for (int i = 0; i < READ_TRIES && switched(&s, r, 0); i++) {
+        db_result_freep(&r);
+        TRY(read_slice(cx, jobs, in->document_id, in->limit, in->page_token, 6, 0, &s));
+        TRY(db_run(cx, jobs->db, &q_document_pages,
+                   DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit),
+                           db_bool(in->text)),
+                   &r));
+    }
     out->total = s.total;
     out->pages = ctx_array(cx, (size_t)db_rows(r), sizeof(*out->pages));
     size_t bytes = 0;
@@ -243,11 +253,14 @@ enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs,
                                const Localrag__V1__ListChunksRequest *in,
                                Localrag__V1__ListChunksResponse *out)
 {
-    struct slice s;
+    struct slice s = {0};
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(read_slice(cx, jobs, in->document_id, in->limit, in->page_token, 7, -1, &s));
-    TRY(db_run(cx, jobs->db, &q_document_chunks,
-               DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit)), &r));
+    for (int i = 0; i < READ_TRIES && switched(&s, r, -1); i++) {
+        db_result_freep(&r);
+        TRY(read_slice(cx, jobs, in->document_id, in->limit, in->page_token, 7, -1, &s));
+        TRY(db_run(cx, jobs->db, &q_document_chunks,
+                   DB_ARGS(db_text(s.revision), db_int(s.after), db_int(s.limit)), &r));
+    }
     out->total = s.total;
     out->chunks = ctx_array(cx, (size_t)db_rows(r), sizeof(*out->chunks));
     if (!out->chunks)

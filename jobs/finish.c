@@ -7,6 +7,9 @@
  * chunks, then `completed`, all in one transaction: either everybody sees all of it or the attempt
  * never was.
  *
+ * A file of a directory batch moves its batch in the same transaction (batch.h); a reprocessing
+ * switches its document instead of adding one (reprocess.h).
+ *
  * Two jobs with the same bytes and settings race for the unique dedupe key; the second finds no row
  * inserted and completes as a duplicate of the first. */
 #include "jobs/jobs.h"
@@ -16,8 +19,9 @@
 
 #include "base/pbjson.h"
 #include "base/str.h"
-#include "jobs/event.h"
+#include "jobs/batch.h"
 #include "jobs/record.h"
+#include "jobs/reprocess.h"
 #include "store/crypt.h"
 
 static enum code lost(struct ctx *cx, const struct job_claim *claim)
@@ -75,6 +79,21 @@ enum code jobs_known_pages(struct ctx *cx, struct jobs *jobs, const struct job_c
             return cx->failure.code;
     }
     return CODE_OK;
+}
+
+enum code jobs_identified(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_job_identify,
+               DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(claim->content_hash),
+                       db_int(claim->file_size), db_text(claim->content_type)),
+               &r));
+    if (db_rows(r) == 0)
+        return lost(cx, claim);
+    const char *before = db_get(r, 0, 0);
+    if (!before || strcmp(before, claim->content_hash) == 0)
+        return CODE_OK;
+    return db_run(cx, jobs->db, &q_pages_delete, DB_ARGS(db_text(claim->job_id)), NULL);
 }
 
 /* ---- the finishing transaction ---- */
@@ -256,11 +275,13 @@ static enum code complete(struct ctx *cx, struct jobs *jobs, const struct job_cl
     return rows ? CODE_OK : lost(cx, claim);
 }
 
-static void tell_completed(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim)
+static void tell_completed(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                           const struct batch_news *news)
 {
     struct event e = {.kind = EVENT_STATE, .epoch = claim->epoch, .status = "completed"};
     memcpy(e.job_id, claim->job_id, sizeof(e.job_id));
     event_publish(cx, jobs, &e);
+    batch_tell(cx, jobs, news);
 }
 
 /* Fills the result from the stored document. Sets *ret_found. */
@@ -284,6 +305,18 @@ static enum code duplicate_result(struct ctx *cx, struct jobs *jobs, const struc
     return cx->failure.code;
 }
 
+static enum code complete_in_transaction(struct ctx *cx, struct jobs *jobs,
+                                         const struct job_claim *claim,
+                                         const Localrag__V1__DocumentResult *result,
+                                         struct batch_news *ret_news)
+{
+    TRY(db_begin(cx, jobs->db));
+    TRY(complete(cx, jobs, claim, result));
+    if (claim->parent_id[0])
+        TRY(batch_advance(cx, jobs, claim->parent_id, 1, ret_news));
+    return db_commit(cx, jobs->db);
+}
+
 enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                                 bool *ret_done)
 {
@@ -297,8 +330,11 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
     TRY(duplicate_result(cx, jobs, claim, key, &found, &result));
     if (!found)
         return CODE_OK;
-    TRY(complete(cx, jobs, claim, result));
-    tell_completed(cx, jobs, claim);
+    struct batch_news news = {0};
+    enum code code = complete_in_transaction(cx, jobs, claim, result, &news);
+    db_rollback(jobs->db);
+    TRY(code);
+    tell_completed(cx, jobs, claim, &news);
     *ret_done = true;
     return CODE_OK;
 }
@@ -313,16 +349,19 @@ static enum code insert_document(struct ctx *cx, struct jobs *jobs, const struct
     if (!id)
         return cx->failure.code;
     str_uuid(id);
-    TRY(db_columns_init(cx, &c, "t"));
+    TRY(db_columns_init(cx, &c, "tt"));
     for (size_t i = 0; i < result->n_languages; i++)
         db_put(&c, 0, result->languages[i]);
+    for (char **l = claim->languages; l && *l; l++)
+        db_put(&c, 1, *l);
     TRY(db_run(cx, jobs->db, &q_document_insert,
                DB_ARGS(db_text(id), db_text(claim->job_id), db_text(key),
                        db_text(claim->content_hash), db_text(claim->file_name),
                        db_text(claim->file_path), db_int(claim->file_size),
                        db_text(doc->content_type), db_int(doc->page_count), db_text(doc->title),
                        db_column(&c, 0),
-                       db_text(claim->metadata_json ? claim->metadata_json : "{}")),
+                       db_text(claim->metadata_json ? claim->metadata_json : "{}"),
+                       db_column(&c, 1)),
                &r));
     *ret_inserted = db_rows(r) > 0;
     if (*ret_inserted) {
@@ -351,7 +390,8 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
     Localrag__V1__DocumentResult *result;
     const char *key;
     int64_t failed;
-    bool inserted;
+    bool inserted = true;
+    struct batch_news news = {0};
     TRY(dedupe_key(cx, jobs, claim, &key));
     TRY(new_result(cx, jobs, claim, claim->job_id, &result, &failed));
     if (failed >= doc->page_count)
@@ -360,7 +400,10 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
                         result->n_failed_pages ? result->failed_pages[0]->reason : "no pages");
     result->page_count = doc->page_count;
     result->content_type = (char *)doc->content_type;
-    TRY(insert_document(cx, jobs, claim, doc, key, result, &inserted));
+    if (claim->document_id[0])
+        TRY(reprocess_switch(cx, jobs, claim, doc, key, result));
+    else
+        TRY(insert_document(cx, jobs, claim, doc, key, result, &inserted));
     if (!inserted)
         TRY(yield_to_first(cx, jobs, claim, key, &result));
     result->timings->extract_ms = doc->extract_ms;
@@ -368,7 +411,9 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
     result->timings->total_ms = doc->total_ms;
     result->timings->_total_ms_case = LOCALRAG__V1__TIMINGS___TOTAL_MS_TOTAL_MS;
     TRY(complete(cx, jobs, claim, result));
+    if (claim->parent_id[0])
+        TRY(batch_advance(cx, jobs, claim->parent_id, 1, &news));
     TRY(db_commit(cx, jobs->db));
-    tell_completed(cx, jobs, claim);
+    tell_completed(cx, jobs, claim, &news);
     return CODE_OK;
 }

@@ -75,36 +75,52 @@ enum code jobs_get_progress(struct ctx *cx, struct jobs *jobs, const char *job_i
 enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJobsRequest *in,
                     Localrag__V1__ListJobsResponse *out) MUST_CHECK;
 
-/* Final at once; tells the worker. WRONG_STATE when it completed or failed. A cancelled job:
- * CODE_OK. */
+/* Reads a document's original again, as a job. NOT_FOUND; UNAVAILABLE as jobs_submit. */
+enum code jobs_reprocess(struct ctx *cx, struct jobs *jobs, const char *document_id,
+                         const char **ret_job_id) MUST_CHECK;
+
+/* A directory that becomes one job, and each of its files another. Borrowed. */
+struct directory_submission {
+    const char *directory; /* from roots_resolve() */
+    const char *const *patterns; /* NULL-terminated, or NULL: every type that can be read */
+    bool recursive;
+    const char *metadata_json; /* for every document; a JSON object or NULL */
+    int64_t n_files; /* as counted; with none the job completes at once */
+};
+/* One commit, one push. UNAVAILABLE as jobs_submit. */
+enum code jobs_submit_directory(struct ctx *cx, struct jobs *jobs,
+                                const struct directory_submission *in,
+                                const char **ret_job_id) MUST_CHECK;
+
+/* A directory batch with all its files. Final at once; tells the worker. WRONG_STATE when it
+ * completed or failed. A cancelled job: CODE_OK. */
 enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
-<<<<<<< HEAD
 /* A failed or cancelled job is pending again, with all its attempts. WRONG_STATE. */
 enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
-/* Removes finished jobs (children with their parents) that ended more than `days` (0 to 3650) ago. */
-enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days, int64_t *ret_deleted) MUST_CHECK;
+/* Removes finished jobs (children with their parents) that ended more than `days` (0 to 3650) ago.
+ */
+enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days,
+                       int64_t *ret_deleted) MUST_CHECK;
 
 /* Adds ended jobs to job_statistics, each once. */
 enum code jobs_roll_statistics(struct ctx *cx, struct jobs *jobs) MUST_CHECK;
-enum code jobs_statistics(struct ctx *cx, struct jobs *jobs, Localrag__V1__JobStatistics *out) MUST_CHECK;
+enum code jobs_statistics(struct ctx *cx, struct jobs *jobs,
+                          Localrag__V1__JobStatistics *out) MUST_CHECK;
 
 /* The desired state of every pool on every host; remembered. */
 struct workers_wanted {
     bool running, now;
     int max_workers, high_priority_workers; /* < 0: as each pool is configured */
 };
-enum code jobs_want_workers(struct ctx *cx, struct jobs *jobs, const struct workers_wanted *want) MUST_CHECK;
+enum code jobs_want_workers(struct ctx *cx, struct jobs *jobs,
+                            const struct workers_wanted *want) MUST_CHECK;
 
-enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs, Localrag__V1__QueueStats *out) MUST_CHECK;
-enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__WorkerHealth *out) MUST_CHECK;
-=======
 enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs,
                            Localrag__V1__QueueStats *out) MUST_CHECK;
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs,
                              Localrag__V1__WorkerHealth *out) MUST_CHECK;
->>>>>>> main
 
 /* ---- for workers: take, claim, progress, finish, fail (claim.c, finish.c) ---- */
 
@@ -119,6 +135,8 @@ struct job_claim { /* texts live in the ctx of the claim call */
     char **languages; /* NULL-terminated; empty: the settings' */
     const unsigned char *sealed_password; /* or NULL */
     size_t sealed_password_len;
+    char parent_id[37]; /* the directory batch it is a file of; "": none */
+    char document_id[37]; /* document_reprocess: the document to replace; else "" */
 };
 
 /* Opens the claim's sealed password; *ret_password is NULL when there is none. UNAVAILABLE,
@@ -155,6 +173,35 @@ enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *c
 /* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */
 enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs,
                          const struct job_claim *claim) MUST_CHECK;
+
+/* What a worker found out about a file nobody knew before (content_type, content_hash and file_size
+ * of the claim). Pages that an earlier attempt read from other bytes are dropped. CLAIM_LOST. */
+enum code jobs_identified(struct ctx *cx, struct jobs *jobs,
+                          const struct job_claim *claim) MUST_CHECK;
+
+/* ---- directory batches (directory.c) ---- */
+
+struct directory_spec { /* in cx's arena */
+    const char *directory;
+    const char *const *patterns; /* NULL-terminated, or NULL */
+    bool recursive;
+};
+enum code jobs_directory(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                         struct directory_spec *ret_spec) MUST_CHECK;
+
+struct directory_file { /* borrowed */
+    const char *path, *name;
+};
+/* Files become jobs that wait; those that are there already stay, failed and cancelled ones are
+ * pending again. CLAIM_LOST. */
+enum code jobs_directory_add(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                             const char *directory, const struct directory_file *files,
+                             int n) MUST_CHECK;
+
+/* All are there: the first TASK_BATCH_SIZE may run, and the job needs no worker any more.
+ * CLAIM_LOST. */
+enum code jobs_directory_listed(struct ctx *cx, struct jobs *jobs,
+                                const struct job_claim *claim) MUST_CHECK;
 
 /* ---- pages, chunks and the one finishing transaction (pages.c, finish.c) ---- */
 
@@ -213,20 +260,16 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
                                 bool *ret_done) MUST_CHECK;
 
 /* ---- documents, read side (documents.c) ---- */
-<<<<<<< HEAD
-enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id, Localrag__V1__Document *out) MUST_CHECK;
-enum code jobs_documents(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListDocumentsRequest *in,
+enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,
+                        Localrag__V1__Document *out) MUST_CHECK;
+enum code jobs_documents(struct ctx *cx, struct jobs *jobs,
+                         const Localrag__V1__ListDocumentsRequest *in,
                          Localrag__V1__ListDocumentsResponse *out) MUST_CHECK;
 /* Rows first, then the original if the store wrote it. A job that finishes it meanwhile fails
  * DOCUMENT_DELETED. */
 enum code jobs_document_delete(struct ctx *cx, struct jobs *jobs, const char *id) MUST_CHECK;
-enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListPagesRequest *in,
-=======
-enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,
-                        Localrag__V1__Document *out) MUST_CHECK;
 enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs,
                               const Localrag__V1__ListPagesRequest *in,
->>>>>>> main
                               Localrag__V1__ListPagesResponse *out) MUST_CHECK;
 enum code jobs_document_chunks(struct ctx *cx, struct jobs *jobs,
                                const Localrag__V1__ListChunksRequest *in,

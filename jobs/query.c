@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "jobs/event.h"
+#include "jobs/batch.h"
 #include "jobs/queue.h"
 #include "jobs/record.h"
 #include "jobs/state.h"
@@ -159,12 +159,30 @@ static enum code why_not(struct ctx *cx, struct jobs *jobs, const char *job_id)
                     db_get(r, 0, 0));
 }
 
-enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id)
+/* A file moves its batch in the same transaction. */
+static enum code cancel_file(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                             const char *parent_id, struct batch_news *ret_news,
+                             struct db_result **ret_rows)
 {
-    if (!str_is_uuid(job_id))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID", job_id);
+    TRY(db_begin(cx, jobs->db));
+    TRY(db_run(cx, jobs->db, &q_job_cancel, DB_ARGS(db_text(job_id)), ret_rows));
+    if (db_rows(*ret_rows))
+        TRY(batch_advance(cx, jobs, parent_id, 1, ret_news));
+    return db_commit(cx, jobs->db);
+}
+
+static enum code cancel_one(struct ctx *cx, struct jobs *jobs, const char *job_id,
+                            const char *parent_id)
+{
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_cancel, DB_ARGS(db_text(job_id)), &r));
+    struct batch_news news = {0};
+    if (parent_id) {
+        enum code code = cancel_file(cx, jobs, job_id, parent_id, &news, &r);
+        db_rollback(jobs->db);
+        TRY(code);
+    } else {
+        TRY(db_run(cx, jobs->db, &q_job_cancel, DB_ARGS(db_text(job_id)), &r));
+    }
     if (db_rows(r) == 0)
         return why_not(cx, jobs, job_id);
     struct event e = {.kind = EVENT_CANCEL, .epoch = db_get_int(r, 0, 0), .status = "cancelled"};
@@ -173,5 +191,21 @@ enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id)
     event_publish(cx, jobs, &e);
     e.kind = EVENT_STATE;
     event_publish(cx, jobs, &e);
+    batch_tell(cx, jobs, &news);
     return CODE_OK;
+}
+
+enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id)
+{
+    CLEANUP(db_result_freep) struct db_result *kind = NULL;
+    bool done;
+    if (!str_is_uuid(job_id))
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID", job_id);
+    TRY(db_run(cx, jobs->db, &q_job_kind, DB_ARGS(db_text(job_id)), &kind));
+    if (db_rows(kind) == 0)
+        return why_not(cx, jobs, job_id);
+    if (strcmp(db_get(kind, 0, 0), "directory_batch") != 0)
+        return cancel_one(cx, jobs, job_id, db_get(kind, 0, 1));
+    TRY(batch_cancel(cx, jobs, db_get(kind, 0, 2), &done));
+    return done ? CODE_OK : why_not(cx, jobs, job_id);
 }

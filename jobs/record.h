@@ -32,4 +32,15 @@ enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id,
                        Localrag__V1__Job **ret_job, int64_t *ret_epoch,
                        double *ret_progress_at) MUST_CHECK;
 
+/* Jobs whose row changed after `since` (seconds since 1970 by the database's clock), the oldest change
+ * first, at most `max` of them; and that clock's now. A very large `since` asks for the time alone. */
+struct job_change {
+    char job_id[37];
+    Localrag__V1__JobStatus status;
+    int64_t epoch;
+    double changed_at;
+};
+enum code jobs_changed(struct ctx *cx, struct jobs *jobs, double since, int max,
+                       struct job_change *ret_changes, int *ret_n, double *ret_now) MUST_CHECK;
+
 #endif

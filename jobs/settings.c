@@ -225,6 +225,18 @@ static const char *absolute(struct ctx *cx, const char *path)
     return ctx_printf(cx, "%s/%s", cwd, str_starts(path, "./") ? path + 2 : path);
 }
 
+static void build_roots(struct ctx *cx, struct settings *s)
+{
+    if (!s->ingest_roots || !*s->ingest_roots) {
+        s->ingest_roots = ctx_array(cx, 2, sizeof(*s->ingest_roots));
+        if (s->ingest_roots)
+            s->ingest_roots[0] = ctx_strdup(cx, s->data_path);
+        return;
+    }
+    for (char **root = s->ingest_roots; *root; root++)
+        *root = (char *)absolute(cx, *root);
+}
+
 static void build_paths(struct ctx *cx, struct settings *s, struct buf *b)
 {
     s->data_path = absolute(cx, s->data_path);
@@ -236,6 +248,7 @@ static void build_paths(struct ctx *cx, struct settings *s, struct buf *b)
         s->uploads_path = absolute(cx, s->storage_url);
     s->secret_key_file = s->secret_key_file ? absolute(cx, s->secret_key_file)
                                             : ctx_printf(cx, "%s/secret.key", s->data_path);
+    build_roots(cx, s);
 }
 
 static void check_rest(struct settings *s, struct buf *b)

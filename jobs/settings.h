@@ -34,7 +34,7 @@ struct settings {
 
     /* storage */
     const char *data_path, *uploads_path, *storage_url, *secret_key_file;
-    char **ingest_roots;
+    char **ingest_roots; /* absolute, NULL-terminated; at least one */
     int64_t max_upload_size, max_pages;
     bool duplicate_detection;
 

@@ -4,15 +4,17 @@
  * The order is the guarantee: bytes durable, then the row committed, then the hint. Whoever got a
  * job id has a job; a hint that is lost is pushed again by the sweep. An idempotency key is settled
  * by the unique index, so two calls at the same moment get the same job. */
-#include "jobs/jobs.h"
+#include "jobs/submit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clk.h"
 #include "base/str.h"
+#include "jobs/event.h"
 #include "jobs/queue.h"
 
-static enum code refuse_when_closed(struct ctx *cx, struct jobs *jobs)
+enum code submit_refuse_when_closed(struct ctx *cx, struct jobs *jobs)
 {
     const struct settings *s = jobs->settings;
     if (!s->queue_enabled)
@@ -134,7 +136,7 @@ enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submis
     struct job_submitted out = {0};
     const char *payload;
     int64_t ready_ms = 0;
-    TRY(refuse_when_closed(cx, jobs));
+    TRY(submit_refuse_when_closed(cx, jobs));
     TRY(payload_json(cx, in, &payload));
     TRY(find_duplicate(cx, jobs, in->content_hash, &out.duplicate_of));
     ret_out->unsure = false;
@@ -142,8 +144,12 @@ enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submis
         ret_out->unsure = out.unsure;
         return cx->failure.code;
     }
-    if (!out.existed)
+    if (!out.existed) {
         queue_hint(cx, jobs, in->priority, in->job_id, ready_ms);
+        struct event e = {.kind = EVENT_STATE, .status = "pending"};
+        snprintf(e.job_id, sizeof(e.job_id), "%s", in->job_id);
+        event_publish(cx, jobs, &e);
+    }
     *ret_out = out;
     return CODE_OK;
 }

@@ -24,7 +24,7 @@
 
 #include "base/clk.h"
 #include "base/log.h"
-#include "jobs/event.h"
+#include "jobs/batch.h"
 #include "jobs/queue.h"
 
 enum {
@@ -125,6 +125,9 @@ struct freed {
     struct event event;
     char priority[8];
     int64_t ready_ms;
+    char parent_id[37]; /* "": no file of a batch */
+    bool failed, is_batch;
+    struct batch_news news; /* of the parent */
 };
 
 static enum code free_dead_jobs(struct ctx *cx, struct jobs *jobs, struct freed **ret_freed,
@@ -142,10 +145,26 @@ static enum code free_dead_jobs(struct ctx *cx, struct jobs *jobs, struct freed 
         snprintf(e->status, sizeof(e->status), "%s", db_get(r, i, 2));
         snprintf(freed[i].priority, sizeof(freed[i].priority), "%s", db_get(r, i, 3));
         freed[i].ready_ms = db_get_int(r, i, 4);
+        freed[i].failed = strcmp(e->status, "failed") == 0;
+        freed[i].is_batch = strcmp(db_get(r, i, 6), "directory_batch") == 0;
+        if (!db_is_null(r, i, 5))
+            snprintf(freed[i].parent_id, sizeof(freed[i].parent_id), "%s", db_get(r, i, 5));
         log_warning(cx, "job %s lost its worker, now %s", e->job_id, e->status);
     }
     *ret_freed = freed;
     *ret_n = db_rows(r);
+    return CODE_OK;
+}
+
+/* Freed jobs come in order of their batches, which is the order to lock those in. */
+static enum code advance_batches(struct ctx *cx, struct jobs *jobs, struct freed *freed, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (freed[i].failed && freed[i].is_batch)
+            TRY(batch_abandon(cx, jobs, freed[i].event.job_id));
+        if (freed[i].failed && freed[i].parent_id[0])
+            TRY(batch_advance(cx, jobs, freed[i].parent_id, 1, &freed[i].news));
+    }
     return CODE_OK;
 }
 
@@ -155,16 +174,28 @@ static void tell_freed(struct ctx *cx, struct jobs *jobs, const struct freed *fr
         if (strcmp(freed[i].event.status, "pending") == 0)
             queue_hint(cx, jobs, freed[i].priority, freed[i].event.job_id, freed[i].ready_ms);
         event_publish(cx, jobs, &freed[i].event);
+        batch_tell(cx, jobs, &freed[i].news);
     }
+}
+
+static enum code free_pool(struct ctx *cx, struct jobs *jobs, const char *host, int pid,
+                           struct freed **ret_freed, int *ret_n)
+{
+    TRY(db_begin(cx, jobs->db));
+    TRY(db_run(cx, jobs->db, &q_pool_mark_dead, DB_ARGS(db_null(), db_text(host), db_int(pid)),
+               NULL));
+    TRY(free_dead_jobs(cx, jobs, ret_freed, ret_n));
+    TRY(advance_batches(cx, jobs, *ret_freed, *ret_n));
+    return db_commit(cx, jobs->db);
 }
 
 enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid)
 {
-    struct freed *freed;
-    int n;
-    TRY(db_run(cx, jobs->db, &q_pool_mark_dead, DB_ARGS(db_null(), db_text(host), db_int(pid)),
-               NULL));
-    TRY(free_dead_jobs(cx, jobs, &freed, &n));
+    struct freed *freed = NULL;
+    int n = 0;
+    enum code code = free_pool(cx, jobs, host, pid, &freed, &n);
+    db_rollback(jobs->db);
+    TRY(code);
     tell_freed(cx, jobs, freed, n);
     return CODE_OK;
 }
@@ -274,31 +305,41 @@ static enum code next_due(struct ctx *cx, struct jobs *jobs, int *ret_sleep_ms)
     return CODE_OK;
 }
 
-static enum code tick(struct ctx *cx, struct sweep *s, struct freed **ret_freed, int *ret_n,
-                      int *ret_sleep_ms)
+struct tick_news {
+    struct freed *freed;
+    int n_freed;
+    struct batch_news *batches;
+    int n_batches;
+};
+
+/* Batches come last: from then on their files wait for this transaction. */
+static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, int *ret_sleep_ms)
 {
     CLEANUP(db_result_freep) struct db_result *lock = NULL;
     TRY(db_run(cx, s->jobs->db, &q_sweep_lock, DB_NO_ARGS, &lock));
     if (!db_get_bool(lock, 0, 0))
         return CODE_OK;
     TRY(look_at_pools(cx, s));
-    TRY(free_dead_jobs(cx, s->jobs, ret_freed, ret_n));
+    TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
     TRY(purge_old(cx, s));
     feed_lanes(cx, s);
-    return next_due(cx, s->jobs, ret_sleep_ms);
+    TRY(next_due(cx, s->jobs, ret_sleep_ms));
+    TRY(advance_batches(cx, s->jobs, news->freed, news->n_freed));
+    return batch_advance_overdue(cx, s->jobs, &news->batches, &news->n_batches);
 }
 
 enum code sweep_tick(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
 {
-    struct freed *freed = NULL;
-    int n = 0;
+    struct tick_news news = {0};
     *ret_sleep_ms = TICK_MS;
     TRY(db_begin(cx, s->jobs->db));
-    enum code code = tick(cx, s, &freed, &n, ret_sleep_ms);
+    enum code code = tick(cx, s, &news, ret_sleep_ms);
     if (code == CODE_OK)
         code = db_commit(cx, s->jobs->db);
     db_rollback(s->jobs->db);
-    if (code == CODE_OK)
-        tell_freed(cx, s->jobs, freed, n);
-    return code;
+    TRY(code);
+    tell_freed(cx, s->jobs, news.freed, news.n_freed);
+    for (int i = 0; i < news.n_batches; i++)
+        batch_tell(cx, s->jobs, &news.batches[i]);
+    return CODE_OK;
 }

@@ -3,21 +3,15 @@
  *
  * A probe says what this process knows about itself. It does not ask the database: a database that
  * is away must not make an orchestrator kill servers that would go on when it returns. Readiness is
- * set by main. Counters are process-wide atomics, so that counting costs nothing and needs no
- * handle. */
+ * set by main. What is counted is in metrics.c. */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clk.h"
 #include "server/admin.h"
+#include "server/metrics.h"
 #include "server/rest_pages.h"
-
-enum { FIRST_STATUS = 100, STATUSES = 500 };
-
-static const char *const verbs[] = {"GET", "HEAD", "POST", "DELETE", "OPTIONS", "other"};
-static _Atomic uint64_t http_requests[ARRAY_LEN(verbs)][STATUSES];
 
 struct admin {
     struct pages *pages;
@@ -26,16 +20,6 @@ struct admin {
     bool ready, was_ready; /* under lock, with why */
     char why[256];
 };
-
-void admin_count_http(const char *verb, int status)
-{
-    size_t v = 0;
-    while (v < ARRAY_LEN(verbs) - 1 && strcmp(verbs[v], verb) != 0)
-        v++;
-    if (status >= FIRST_STATUS && status < FIRST_STATUS + STATUSES)
-        atomic_fetch_add_explicit(&http_requests[v][status - FIRST_STATUS], 1,
-                                  memory_order_relaxed);
-}
 
 static int write_livez(void *arg, struct buf *b)
 {
@@ -76,15 +60,7 @@ static int write_metrics(void *arg, struct buf *b)
     buf_str(b, "# HELP localrag_ready Whether the server wants requests (/readyz).\n"
                "# TYPE localrag_ready gauge\n");
     buf_printf(b, "localrag_ready %d\n", ready);
-    buf_str(b, "# HELP localrag_http_requests_total Answered HTTP requests.\n"
-               "# TYPE localrag_http_requests_total counter\n");
-    for (size_t v = 0; v < ARRAY_LEN(verbs); v++)
-        for (int s = 0; s < STATUSES; s++) {
-            uint64_t n = atomic_load_explicit(&http_requests[v][s], memory_order_relaxed);
-            if (n)
-                buf_printf(b, "localrag_http_requests_total{method=\"%s\",code=\"%d\"} %llu\n",
-                           verbs[v], s + FIRST_STATUS, (unsigned long long)n);
-        }
+    metrics_write(b);
     return 200;
 }
 

@@ -19,7 +19,4 @@ void admin_set_ready(struct admin *admin, bool ready, const char *why);
 
 void admin_stop(struct admin *admin); /* NULL is fine */
 
-/* Counts one answered HTTP request of the main port. Thread-safe, never blocks. */
-void admin_count_http(const char *verb, int status);
-
 #endif

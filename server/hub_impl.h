@@ -2,9 +2,9 @@
 /* hub_impl.h - what the files of the hub share; private to hub*.c.
  *
  * Locks, in this order: `reading` (row reads and the queueing of what they gave, so that no watcher
- * sees a state go backwards), `lock` (the table, the lists of watchers, the memory of what was told;
- * held while wake() runs, and taken by hub_unwatch, which is how it waits for a running call), a
- * watcher's own (its queue). */
+ * sees a state go backwards), `lock` (the table, the lists of watchers, the memory of what was
+ * told; held while wake() runs, and taken by hub_unwatch, which is how it waits for a running
+ * call), a watcher's own (its queue). */
 #ifndef SERVER_HUB_IMPL_H
 #define SERVER_HUB_IMPL_H
 
@@ -66,6 +66,7 @@ struct entry { /* a job that is watched, or runs while somebody watches all */
     struct watcher *watchers;
     int64_t epoch, read_ms;
     Localrag__V1__JobStatus status;
+    bool kept; /* without a watcher, because it runs and somebody watches all */
     double percent;
     struct ctx cx; /* memory of `job`, the newest row */
     Localrag__V1__Job *job;
@@ -82,7 +83,7 @@ struct hub {
     pthread_mutex_t lock, reading;
     struct jobs *jobs; /* under `reading` */
     struct entry *buckets[HUB_BUCKETS];
-    int n_kept; /* entries without a watcher of their own */
+    int n_kept;
     struct watcher *all;
     struct told (*told)[HUB_WAYS]; /* HUB_SETS; NULL until somebody watches all */
     unsigned told_turn;
@@ -99,8 +100,10 @@ void hub_event_id(int64_t epoch, Localrag__V1__JobStatus status, double percent,
 void hub_state_id(int64_t epoch, Localrag__V1__JobStatus status, double progress_at,
                   char id[HUB_ID]);
 bool hub_is_event_id(const char *text);
-/* Queues what the entry has now for everybody who wants it, and wakes them. Lock held. */
-void hub_tell(struct hub *hub, const struct entry *e, Localrag__V1__JobEventType type);
+/* Queues what the entry has now for its watchers and for those of all jobs, and wakes them; a type
+ * of UNSPECIFIED: not. Lock held. */
+void hub_tell(struct hub *hub, const struct entry *e, Localrag__V1__JobEventType own,
+              Localrag__V1__JobEventType all);
 /* The first event of a watcher of one job, unless its client has it. Lock held. */
 void hub_tell_first(struct watcher *w, const struct entry *e);
 void hub_drop_queue(struct watcher *w);
@@ -119,7 +122,8 @@ struct row {
 };
 /* With `reading` held. The caller ends row->cx whatever comes back. */
 enum code hub_read_row(struct hub *hub, const char *job_id, struct row *row) MUST_CHECK;
-/* Puts the row into the entry and tells what is new. Frees the row. Both locks held. */
+/* Puts the row, which nobody said had changed, into the entry and tells what is new in it. Frees
+ * the row. Both locks held. */
 void hub_take_row(struct hub *hub, struct entry *e, struct row *row);
 
 void hub_refresh(struct hub *hub, const char *job_id);

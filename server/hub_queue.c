@@ -3,8 +3,8 @@
  *
  * An event is packed once and shared by all queues it is in: a thousand watchers of a job cost one
  * message. A queue holds every state that was not taken yet, and of each job the newest progress;
- * states go first, and a state makes older progress of its job pointless. Called by the hub's thread,
- * which fills, and by the threads of gRPC and HTTP, which take.
+ * states go first, and a state makes older progress of its job pointless. Called by the hub's
+ * thread, which fills, and by the threads of gRPC and HTTP, which take.
  *
  * What is new and who watches is decided elsewhere. */
 #include <stdio.h>
@@ -29,7 +29,8 @@ static bool runs(Localrag__V1__JobStatus status)
 static void write_id(int64_t epoch, int part, double value, char id[HUB_ID])
 {
     int64_t v = value > 0 && value < 9e15 ? (int64_t)value : 0;
-    snprintf(id, HUB_ID, "%010lld-%d-%016lld", (long long)(epoch % 10000000000), part, (long long)v);
+    snprintf(id, HUB_ID, "%010lld-%d-%016lld", (long long)(epoch % 10000000000), part,
+             (long long)v);
 }
 
 void hub_event_id(int64_t epoch, Localrag__V1__JobStatus status, double percent, double progress_at,
@@ -215,19 +216,19 @@ static void push(struct watcher *w, struct packed *p, Localrag__V1__JobEventType
     w->wake(w->arg);
 }
 
-void hub_tell(struct hub *hub, const struct entry *e, Localrag__V1__JobEventType type)
+void hub_tell(struct hub *hub, const struct entry *e, Localrag__V1__JobEventType own,
+              Localrag__V1__JobEventType all)
 {
-    bool all = hub->all && e->job && (type == TYPE_PROGRESS || hub_tell_once(hub, e));
-    if (!e->watchers && !all)
-        return;
-    struct packed *p = pack(e, type);
-    if (!p)
-        return;
-    for (struct watcher *w = e->watchers; w; w = w->next)
-        push(w, p, type);
-    for (struct watcher *w = all ? hub->all : NULL; w; w = w->next)
+    struct packed *p = own && e->watchers ? pack(e, own) : NULL;
+    for (struct watcher *w = p ? e->watchers : NULL; w; w = w->next)
+        push(w, p, own);
+    if (!p || own != all) {
+        unref(p);
+        p = all && hub->all ? pack(e, all) : NULL;
+    }
+    for (struct watcher *w = p && all ? hub->all : NULL; w; w = w->next)
         if (hub_passes(&w->filter, e->job))
-            push(w, p, type);
+            push(w, p, all);
     unref(p);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "localrag/v1/health.pb-c.h"
+#include "localrag/v1/ingest.pb-c.h"
 #include "server/desc.h"
 #include "server/methods.h"
 #include "server/ops/ops.h"
@@ -23,7 +24,7 @@
 static const ProtobufCServiceDescriptor *const services[] = {
     &localrag__v1__upload_service__descriptor, &localrag__v1__job_service__descriptor,
     &localrag__v1__worker_service__descriptor, &localrag__v1__document_service__descriptor,
-    &localrag__v1__health_service__descriptor,
+    &localrag__v1__health_service__descriptor, &localrag__v1__ingest_directory_service__descriptor,
 };
 
 struct op {
@@ -58,6 +59,15 @@ static const struct op *find_op(const char *path)
     return NULL;
 }
 
+static enum method_kind kind_of(const struct desc_method *d, const ProtobufCMessageDescriptor *in)
+{
+    if (d->client_stream)
+        return METHOD_UPLOAD;
+    if (!d->server_stream)
+        return METHOD_UNARY;
+    return in == &localrag__v1__watch_jobs_request__descriptor ? METHOD_WATCH_ALL : METHOD_WATCH;
+}
+
 static void add_method(const struct desc_method *d, struct buf *problems)
 {
     const ProtobufCMethodDescriptor *generated = find_generated(d);
@@ -72,9 +82,7 @@ static void add_method(const struct desc_method *d, struct buf *problems)
         .output = generated->output,
         .client_stream = d->client_stream,
         .server_stream = d->server_stream,
-        .kind = d->client_stream   ? METHOD_UPLOAD
-                : d->server_stream ? METHOD_WATCH
-                                   : METHOD_UNARY,
+        .kind = kind_of(d, generated->input),
         .verb = d->verb,
         .route = d->route,
         .body = d->body ? d->body : "",

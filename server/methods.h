@@ -17,7 +17,8 @@ typedef enum code (*op_fn)(struct ctx *cx, struct jobs *jobs, const ProtobufCMes
 enum method_kind {
     METHOD_UNARY,
     METHOD_UPLOAD, /* client stream into server/upload.h */
-    METHOD_WATCH, /* server stream out of server/hub.h */
+    METHOD_WATCH, /* server stream out of server/hub.h: one job */
+    METHOD_WATCH_ALL, /* the same, all jobs */
 };
 
 struct method {

@@ -70,15 +70,6 @@ static enum MHD_Result step_options(struct request *r, const char *data, size_t 
     return MHD_YES;
 }
 
-static enum MHD_Result step_home(struct request *r, const char *data, size_t *len)
-{
-    (void)data;
-    if (!*len)
-        return rest_reply_home(r);
-    *len = 0;
-    return MHD_YES;
-}
-
 /* A body that the client still holds back, or a long one, is not waited for. */
 static bool answer_at_once(const struct request *r)
 {
@@ -86,20 +77,11 @@ static bool answer_at_once(const struct request *r)
            (r->content_length > 0 && rest_request_header(r, MHD_HTTP_HEADER_EXPECT));
 }
 
-static bool is_home(const struct request *r)
-{
-    return strcmp(r->path, "/") == 0 &&
-           (strcmp(r->verb, "GET") == 0 || strcmp(r->verb, "HEAD") == 0);
-}
-
 /* The first call for a request, with its head only. */
 static enum MHD_Result begin(struct request *r)
 {
     bool good = rest_request_read(r);
-    if (is_home(r)) {
-        ctx_clear(&r->cx);
-        r->step = step_home;
-    } else if (!good || r->rest->stopping) {
+    if (!good || r->rest->stopping) {
         if (good)
             (void)!ctx_fail(&r->cx, CODE_UNAVAILABLE, "the server is stopping");
         r->step = rest_refuse_step;
@@ -107,6 +89,8 @@ static enum MHD_Result begin(struct request *r)
             return rest_reply_outcome(r);
     } else if (strcmp(r->verb, "OPTIONS") == 0) {
         r->step = step_options;
+    } else if (r->fixed) {
+        r->step = rest_fixed_step;
     } else {
         static const struct {
             enum MHD_Result (*step)(struct request *, const char *, size_t *);
@@ -114,6 +98,7 @@ static enum MHD_Result begin(struct request *r)
             [METHOD_UNARY] = {rest_unary_step},
             [METHOD_UPLOAD] = {rest_upload_step},
             [METHOD_WATCH] = {rest_watch_step},
+            [METHOD_WATCH_ALL] = {rest_watch_step},
         };
         r->step = steps[r->match.method->kind].step;
     }
@@ -241,6 +226,11 @@ enum code rest_start(struct ctx *cx, const struct settings *settings, struct han
     enum code code = route_compile(&rest->cx, methods, n, &rest->routes);
     if (code != CODE_OK)
         code = ctx_fail(cx, code, "%s", ctx_message(&rest->cx));
+    if (code == CODE_OK) {
+        code = openapi_build(&rest->cx, methods, n, &rest->openapi);
+        if (code != CODE_OK)
+            code = ctx_fail(cx, code, "%s", ctx_message(&rest->cx));
+    }
     if (code == CODE_OK)
         code = rest_watch_start(cx, &rest->watches);
     if (code == CODE_OK)

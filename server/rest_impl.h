@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "server/openapi.h"
 #include "server/rest.h"
 #include "server/route.h"
 
@@ -28,11 +29,12 @@ struct watch_list;
 struct rest_upload;
 
 struct rest {
-    struct ctx cx; /* holds the routes */
+    struct ctx cx; /* holds the routes and the document */
     const struct settings *settings;
     struct handlers *handlers;
     struct hub *hub;
     struct route_table *routes;
+    struct openapi openapi;
     struct MHD_Daemon *daemon;
     struct watch_list *watches;
     _Atomic bool stopping;
@@ -42,6 +44,9 @@ struct rest {
     int open; /* requests that are not completed, under lock */
 };
 
+struct request;
+typedef enum MHD_Result (*rest_reply_fn)(struct request *r);
+
 struct request {
     struct ctx cx;
     struct task task;
@@ -49,6 +54,7 @@ struct request {
     struct MHD_Connection *connection;
     enum MHD_Result (*step)(struct request *r, const char *data, size_t *len);
     const char *verb, *path;
+    rest_reply_fn fixed; /* a page beside the methods; NULL: none */
     struct route_match match;
     struct route_param query[REST_MAX_PARAMS];
     size_t n_query;
@@ -74,11 +80,19 @@ bool rest_request_is(const char *value, const char *type); /* "a/b; x=y" is "a/b
 /* rest_reply.c: each queues a response and returns what the daemon wants to hear. */
 enum MHD_Result rest_reply_outcome(struct request *r); /* r->reply, or the recorded failure */
 enum MHD_Result rest_reply_options(struct request *r);
-enum MHD_Result rest_reply_home(struct request *r);
+enum MHD_Result rest_reply_nothing(struct request *r); /* 204 */
 enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Response *response);
 /* A failure while the body is still coming: reads a short rest, else answers and hangs up. */
 enum MHD_Result rest_reply_midway(struct request *r, size_t *len);
 enum MHD_Result rest_refuse_step(struct request *r, const char *data, size_t *len);
+
+/* rest_cors.c: what browsers of other origins need. Also as lines of a header that is written by hand. */
+void rest_cors_add(const struct request *r, struct MHD_Response *response);
+void rest_cors_write(const struct request *r, struct buf *b);
+
+/* rest_fixed.c: pages beside the methods */
+rest_reply_fn rest_fixed_find(const char *path); /* NULL: none there */
+enum MHD_Result rest_fixed_step(struct request *r, const char *data, size_t *len);
 
 /* rest.c: gives `run` to the handlers; the step is called again when rest_finish was. */
 enum MHD_Result rest_submit(struct request *r, void (*run)(struct task *, struct jobs *));

@@ -9,78 +9,22 @@
  * its end when that is near, and else the answer is written to the socket past the daemon. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "server/admin.h"
+#include "server/badfields.h"
+#include "server/metrics.h"
 #include "server/rest_impl.h"
-
-static const char home_page[] =
-    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>LocalRAG jobs</title>"
-    "<style>body{font-family:sans-serif;max-width:42em;margin:3em auto;padding:0 "
-    "1em}</style></head>"
-    "<body><h1>LocalRAG jobs " LOCALRAG_VERSION "</h1>"
-    "<p>This service reads documents in the background: send a file, get a job, watch it, fetch "
-    "the "
-    "pages and chunks.</p><ul>"
-    "<li><a href=\"/api/v1/health\">/api/v1/health</a> - how the system is</li>"
-    "<li><a href=\"/api/v1/jobs\">/api/v1/jobs</a> - the jobs, newest first</li>"
-    "<li><a href=\"/api/v1/health/workers\">/api/v1/health/workers</a> - the workers and the "
-    "queue</li>"
-    "<li>POST /api/v1/documents/upload - send a document (multipart/form-data, part \"file\")</li>"
-    "<li>GET /api/v1/jobs/ID/events - follow a job (Server-Sent Events)</li>"
-    "</ul><p>The same API is served over gRPC.</p></body></html>\n";
-
-/* ---- CORS ---- */
-
-/* The origin to allow, "*" or the request's own; NULL: none. */
-static const char *allowed_origin(const struct request *r)
-{
-    const char *origins = r->rest->settings->cors_origins;
-    const char *origin = rest_request_header(r, MHD_HTTP_HEADER_ORIGIN);
-    if (!origins || !origin)
-        return NULL;
-    for (const char *s = origins; *s; s += strcspn(s, ", \t")) {
-        s += strspn(s, ", \t");
-        size_t n = strcspn(s, ", \t");
-        if (n == 1 && *s == '*')
-            return "*";
-        if (n && n == strlen(origin) && strncasecmp(s, origin, n) == 0)
-            return origin;
-    }
-    return NULL;
-}
-
-static void add_cors(const struct request *r, struct MHD_Response *response)
-{
-    if (!r->rest->settings->cors_origins)
-        return;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin");
-    const char *origin = allowed_origin(r);
-    if (!origin)
-        return;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    MHD_add_response_header(response, "Access-Control-Expose-Headers",
-                            "Location, Retry-After, X-Request-Id");
-    if (strcmp(r->verb, "OPTIONS") == 0) {
-        MHD_add_response_header(response, "Access-Control-Allow-Methods", r->match.allow);
-        MHD_add_response_header(
-            response, "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Api-Key, X-Request-Id");
-        MHD_add_response_header(response, "Access-Control-Max-Age", "600");
-    }
-}
 
 /* ---- answers ---- */
 
 static void note(const struct request *r, int status)
 {
-    admin_count_http(r->verb, status);
-    log_debug(&r->cx, "%.10s %.200s: %d in %lld us", r->verb, r->path, status,
-              (long long)(clk_mono_us() - r->began_us));
+    int64_t us = clk_mono_us() - r->began_us;
+    metrics_http(r->verb, status, r->match.method, us);
+    log_debug(&r->cx, "%.10s %.200s: %d in %lld us", r->verb, r->path, status, (long long)us);
 }
 
 enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Response *response)
@@ -92,7 +36,7 @@ enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Re
     if (r->rest->stopping)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    add_cors(r, response);
+    rest_cors_add(r, response);
     note(r, status);
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)status, response);
     MHD_destroy_response(response);
@@ -108,47 +52,20 @@ static const char *retry_after(enum code code)
     return status == 429 ? "1" : status == 503 ? "2" : NULL;
 }
 
-/* The field that a message about bad input is about: field "limit": …, unknown field "limit",
- * limit: …; NULL: none. */
-static const char *bad_field(const struct request *r, const char *message, size_t *ret_len)
-{
-    const char *name = str_starts(message, "field \"")           ? message + 7
-                       : str_starts(message, "unknown field \"") ? message + 15
-                                                                 : message;
-    size_t n = strcspn(name, name == message ? ":" : "\"");
-    *ret_len = n;
-    if (name != message)
-        return name;
-    const struct method *m = r->match.method;
-    bool upload = m && m->kind == METHOD_UPLOAD;
-    const ProtobufCMessageDescriptor *in = upload ? &localrag__v1__upload_metadata__descriptor
-                                           : m    ? m->input
-                                                  : NULL;
-    if (upload && n == 4 && memcmp(name, "file", 4) == 0)
-        return name;
-    for (unsigned i = 0; in && i < in->n_fields; i++)
-        if (strlen(in->fields[i].name) == n && memcmp(in->fields[i].name, name, n) == 0)
-            return name;
-    return NULL;
-}
-
-/* Messages about several fields are one a line. */
 static void add_bad_fields(struct request *r, const char *message)
 {
-    bool first = true;
-    for (const char *s = message; *s; s += strcspn(s, "\n"), s += *s == '\n') {
-        size_t len = strcspn(s, "\n"), n;
-        const char *name = bad_field(r, s, &n);
-        if (!name)
-            continue;
-        buf_str(&r->reply, first ? ",\"errors\":[{\"field\":" : ",{\"field\":");
-        str_json_n(&r->reply, name, MIN(n, len));
+    const char *list = ",\"errors\":[";
+    struct badfield bad;
+    bool any = false;
+    for (; badfields_next(&message, r->match.method, &bad); any = true) {
+        buf_str(&r->reply, any ? "," : list);
+        buf_str(&r->reply, "{\"field\":");
+        str_json_n(&r->reply, bad.field, bad.field_len);
         buf_str(&r->reply, ",\"message\":");
-        str_json_n(&r->reply, s, len);
+        str_json_n(&r->reply, bad.message, bad.message_len);
         buf_char(&r->reply, '}');
-        first = false;
     }
-    if (!first)
+    if (any)
         buf_char(&r->reply, ']');
 }
 
@@ -224,11 +141,9 @@ enum MHD_Result rest_reply_options(struct request *r)
     return rest_reply_response(r, 204, response);
 }
 
-enum MHD_Result rest_reply_home(struct request *r)
+enum MHD_Result rest_reply_nothing(struct request *r)
 {
-    return rest_reply_response(r, 200,
-                               from_text(home_page, sizeof(home_page) - 1,
-                                         "text/html; charset=utf-8"));
+    return rest_reply_response(r, 204, from_text("", 0, NULL));
 }
 
 /* ---- refusing a body ---- */
@@ -257,6 +172,7 @@ enum MHD_Result rest_reply_midway(struct request *r, size_t *len)
     buf_str(&b, "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n");
     if (wait)
         buf_printf(&b, "Retry-After: %s\r\n", wait);
+    rest_cors_write(r, &b);
     buf_printf(&b, "X-Request-Id: %s\r\nContent-Length: %zu\r\n\r\n%s", r->cx.request_id,
                r->reply.len, buf_cstr(&r->reply));
     const union MHD_ConnectionInfo *info =

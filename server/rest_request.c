@@ -170,25 +170,48 @@ static bool check_json_body(struct request *r)
     return true;
 }
 
-bool rest_request_read(struct request *r)
+static bool not_allowed(struct request *r)
+{
+    return ctx_fail(&r->cx, CODE_METHOD_NOT_ALLOWED, "\"%.20s\" is not possible here, but %s are",
+                    r->verb, r->match.allow) == CODE_OK;
+}
+
+static bool read_fixed(struct request *r)
+{
+    static const char *const verbs[] = {"GET", "HEAD", "OPTIONS"};
+    r->match.allow = "GET, HEAD, OPTIONS";
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (strcmp(r->verb, verbs[i]) == 0)
+            return true;
+    return not_allowed(r);
+}
+
+/* What a method's request says; its path was found. */
+static bool read_for_method(struct request *r)
 {
     struct ctx *cx = &r->cx;
-    read_length(r);
-    if (!read_id(r))
-        return false;
-    if (route_find(cx, r->rest->routes, r->verb, r->path, &r->match) != CODE_OK)
-        return false;
-    if (strcmp(r->verb, "OPTIONS") == 0)
-        return true;
-    if (!r->match.method)
-        return ctx_fail(cx, CODE_METHOD_NOT_ALLOWED, "\"%.20s\" is not possible here, but %s are",
-                        r->verb, r->match.allow) == CODE_OK;
     MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, add_param, r);
     if (cx->failure.code != CODE_OK)
         return false;
-    bool stream = r->match.method->kind == METHOD_WATCH;
+    enum method_kind kind = r->match.method->kind;
+    bool stream = kind == METHOD_WATCH || kind == METHOD_WATCH_ALL;
     const char *type = stream ? "text/event-stream" : "application/json";
     if (!accepts(r, type))
         return ctx_fail(cx, CODE_NOT_ACCEPTABLE, "this path answers with %s only", type) == CODE_OK;
-    return r->match.method->kind == METHOD_UPLOAD ? rest_upload_open(r) : check_json_body(r);
+    return kind == METHOD_UPLOAD ? rest_upload_open(r) : check_json_body(r);
+}
+
+bool rest_request_read(struct request *r)
+{
+    read_length(r);
+    if (!read_id(r))
+        return false;
+    r->fixed = rest_fixed_find(r->path);
+    if (r->fixed)
+        return read_fixed(r);
+    if (route_find(&r->cx, r->rest->routes, r->verb, r->path, &r->match) != CODE_OK)
+        return false;
+    if (strcmp(r->verb, "OPTIONS") == 0)
+        return true;
+    return r->match.method ? read_for_method(r) : not_allowed(r);
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rest_watch.c - a job's events as Server-Sent Events.
+/* rest_watch.c - events of one job, or of all, as Server-Sent Events.
+ *
+ * A stream begins with the comment "connected": who lists the jobs after that misses nothing. An
+ * event's id is the hub's, so that a browser that comes back (Last-Event-ID) gets only what is new;
+ * a job whose last event it has is answered with 204, which makes browsers stop asking. A reader
+ * that is too slow gets an event "failure" and the end.
  *
  * The hub (server/hub.h) wakes a watch from its thread; the daemon's thread then takes the events
  * and writes them. With nothing to send the connection is suspended: it costs no thread, however
@@ -19,6 +24,8 @@
 #include "server/rest_impl.h"
 
 enum { PING_US = 15 * 1000 * 1000, TICK_MS = 1000, EVENT_LIMIT = 1024 * 1024, BLOCK = 8192 };
+
+static const char preamble[] = "retry: 2000\n: connected\n\n"; /* retry: ms until a reconnect */
 
 struct watch {
     struct watch *next, **link; /* in the list */
@@ -97,6 +104,13 @@ static void *tick(void *arg)
 
 /* ---- events ---- */
 
+static void write_slow(struct watch *w)
+{
+    buf_str(&w->out,
+            "event: failure\ndata: {\"detail\":\"the reader is too slow: changes were lost, "
+            "connect again\",\"code\":\"UNAVAILABLE\"}\n\n");
+}
+
 static void write_event(struct watch *w, const Localrag__V1__JobEvent *e)
 {
     bool state = e->type != LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_PROGRESS;
@@ -118,6 +132,8 @@ static bool take(struct watch *w)
         write_event(w, event);
     else if (next != HUB_NOTHING)
         w->over = true;
+    if (next == HUB_SLOW)
+        write_slow(w);
     ctx_done(&cx);
     return next != HUB_NOTHING;
 }
@@ -163,13 +179,6 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
 
 /* ---- a request ---- */
 
-static const char *job_id_of(const ProtobufCMessage *in)
-{
-    const ProtobufCFieldDescriptor *f =
-        protobuf_c_message_descriptor_get_field_by_name(in->descriptor, "job_id");
-    return f ? *(char *const *)(const void *)((const char *)in + f->offset) : NULL;
-}
-
 static void add_to_list(struct watch_list *list, struct watch *w)
 {
     pthread_mutex_lock(&list->lock);
@@ -182,6 +191,18 @@ static void add_to_list(struct watch_list *list, struct watch *w)
     pthread_mutex_unlock(&list->lock);
 }
 
+/* Registers with the hub. */
+static enum code join(struct request *r, struct watch *w, const ProtobufCMessage *message)
+{
+    struct ctx *cx = &r->cx;
+    if (r->match.method->kind == METHOD_WATCH_ALL)
+        return hub_watch_all(cx, r->rest->hub, (const void *)message, wake, w, &w->watcher);
+    const Localrag__V1__WatchJobRequest *in = (const void *)message;
+    const char *last = rest_request_header(r, "Last-Event-ID");
+    return hub_watch(cx, r->rest->hub, in->job_id, last ? last : in->last_event_id, wake, w,
+                     &w->watcher);
+}
+
 static enum code open_watch(struct request *r)
 {
     struct ctx *cx = &r->cx;
@@ -189,9 +210,6 @@ static enum code open_watch(struct request *r)
     if (!in)
         return CODE_OUT_OF_MEMORY;
     TRY(rest_request_fill(r, in));
-    const char *job_id = job_id_of(in);
-    if (!job_id)
-        return ctx_fail(cx, CODE_UNIMPLEMENTED, "this stream is not served over HTTP");
     struct watch *w = calloc(1, sizeof(*w));
     if (!w)
         return ctx_oom(cx);
@@ -201,13 +219,22 @@ static enum code open_watch(struct request *r)
     pthread_mutex_init(&w->lock, NULL);
     r->watch = w; /* rest_watch_close frees it from here on */
     add_to_list(r->rest->watches, w);
-    return hub_watch(cx, r->rest->hub, job_id, wake, w, &w->watcher);
+    return join(r, w, in);
 }
 
 static enum MHD_Result start_stream(struct request *r)
 {
+    struct watch *w = r->watch;
+    bool something = take(w);
+    if (something && w->over && !w->out.len)
+        return rest_reply_nothing(r);
+    struct buf first = w->out;
+    w->out = BUF_INIT(EVENT_LIMIT);
+    buf_str(&w->out, preamble);
+    buf_add(&w->out, first.data, first.len);
+    buf_done(&first);
     struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r->watch, NULL);
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, w, NULL);
     if (response) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");

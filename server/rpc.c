@@ -169,6 +169,7 @@ static rpc_start_fn start_of(enum method_kind kind)
     case METHOD_UPLOAD:
         return rpc_upload_start;
     case METHOD_WATCH:
+    case METHOD_WATCH_ALL:
         return rpc_watch_start;
     default:
         return rpc_unary_start;

@@ -22,12 +22,14 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "server/metrics.h"
 #include "server/rpc_call.h"
 #include "server/rpc_tsan.h"
 
 enum {
-    MAX_STATUS_MESSAGE = 1500
-}; /* percent-encoded it must fit in a client's 8 KiB of trailers */
+    MAX_STATUS_MESSAGE = 1500, /* percent-encoded it must fit in a client's 8 KiB of trailers */
+    COMPRESS_FROM = 16 * 1024, /* bytes: below it costs more than it saves */
+};
 
 static void free_call(struct rpc_call *call)
 {
@@ -227,12 +229,17 @@ void rpc_call_receive(struct rpc_call *call, rpc_done_fn done)
 
 /* ---- send and end ---- */
 
-static size_t add_headers(struct rpc_call *call, grpc_op *op)
+/* A large `answer` (or NULL) is compressed if the client said that it can read that. */
+static size_t add_headers(struct rpc_call *call, grpc_op *op, const grpc_byte_buffer *answer)
 {
     if (call->headers_sent)
         return 0;
     call->headers_sent = true;
     *op = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+    if (answer && answer->data.raw.slice_buffer.length >= COMPRESS_FROM) {
+        op->data.send_initial_metadata.maybe_compression_level.is_set = 1;
+        op->data.send_initial_metadata.maybe_compression_level.level = GRPC_COMPRESS_LEVEL_LOW;
+    }
     return 1;
 }
 
@@ -240,6 +247,19 @@ static void set_trailer(grpc_metadata *trailer, const char *key, const char *val
 {
     trailer->key = grpc_slice_from_static_string(key);
     trailer->value = grpc_slice_from_copied_string(value);
+}
+
+/* Returns how many of them. */
+static size_t set_trailers(struct rpc_call *call, enum code code, const char *message)
+{
+    set_trailer(&call->trailers[0], "localrag-request-id", call->request_id);
+    if (code == CODE_OK)
+        return 1;
+    set_trailer(&call->trailers[1], "localrag-code", code_name(code));
+    if (!rpc_details(call->method->method, code, message, &call->trailers[2].value))
+        return 2;
+    call->trailers[2].key = grpc_slice_from_static_string("grpc-status-details-bin");
+    return 3;
 }
 
 static grpc_slice status_message(const char *message)
@@ -251,11 +271,13 @@ static grpc_slice status_message(const char *message)
 
 static void log_end(const struct rpc_call *call, enum code code)
 {
+    int64_t us = clk_mono_us() - call->began_us;
+    metrics_grpc(call->method->method, code, us);
     if (code == CODE_INTERNAL && call->cx.failure.code == CODE_INTERNAL)
         log_failure(&call->cx, LOG_LEVEL_ERROR, call->method->path);
     else
         log_debug(&call->cx, "%s: %s after %.1f ms", call->method->path, code_name(code),
-                  (double)(clk_mono_us() - call->began_us) / 1000);
+                  (double)us / 1000);
 }
 
 /* The first end wins. `answer` is taken. Lock held; the caller holds a reference. */
@@ -269,11 +291,8 @@ static void end_locked(struct rpc_call *call, enum code code, const char *messag
     }
     call->ended = true;
     call->outgoing = answer;
-    set_trailer(&call->trailers[0], "localrag-request-id", call->request_id);
-    set_trailer(&call->trailers[1], "localrag-code", code_name(code));
-
     grpc_op ops[3];
-    size_t n = add_headers(call, ops);
+    size_t n = add_headers(call, ops, answer);
     if (answer) {
         ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
         ops[n++].data.send_message.send_message = answer;
@@ -283,7 +302,7 @@ static void end_locked(struct rpc_call *call, enum code code, const char *messag
     ops[n].data.send_status_from_server.status = (grpc_status_code)code_grpc(code);
     ops[n].data.send_status_from_server.status_details = code == CODE_OK ? NULL : &details;
     ops[n].data.send_status_from_server.trailing_metadata = call->trailers;
-    ops[n].data.send_status_from_server.trailing_metadata_count = code == CODE_OK ? 1 : 2;
+    ops[n].data.send_status_from_server.trailing_metadata_count = set_trailers(call, code, message);
     log_end(call, code);
     if (!start_batch(call, ops, n + 1, &call->tag_end)) {
         grpc_call_cancel(call->core, NULL);
@@ -333,7 +352,7 @@ bool rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message, rpc_d
     pthread_mutex_lock(&call->lock);
     bool started = false;
     if (!call->sending && !call->ended && !call->end_after_send) {
-        size_t n = add_headers(call, ops);
+        size_t n = add_headers(call, ops, NULL);
         if (message) {
             call->outgoing = rpc_pack(message);
             ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};

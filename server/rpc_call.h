@@ -70,7 +70,7 @@ struct rpc_call {
     grpc_byte_buffer *outgoing;
     rpc_done_fn on_received, on_sent;
     rpc_start_fn on_gone;
-    grpc_metadata trailers[2];
+    grpc_metadata trailers[3]; /* request id, code, details */
 };
 
 struct rpc {
@@ -137,6 +137,11 @@ void rpc_call_refuse_after_send(struct rpc_call *call, enum code code, const cha
 void rpc_call_step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs),
                    bool first);
 struct rpc_call *rpc_call_of(struct task *task);
+
+/* ---- rpc_details.c ---- */
+/* A google.rpc.Status that names the bad fields; false: the failure is about none. */
+bool rpc_details(const struct method *method, enum code code, const char *message,
+                 grpc_slice *ret_details);
 
 /* ---- rpc_codec.c ---- */
 grpc_byte_buffer *rpc_pack(const ProtobufCMessage *message);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rpc_watch.c - server streams out of server/hub.h: the job as it is, then every change.
+/* rpc_watch.c - server streams out of server/hub.h: one job as it is, then every change; or the
+ * changes of all jobs.
  *
- * Started by rpc.c for METHOD_WATCH. A stream holds no thread: the hub's wake, the end of a send
- * and the client's going all lead to kick(), and kick() queues one pump step unless one is queued,
- * runs or waits for a send (`busy`); what happens meanwhile is remembered (`again`). Only the pump
- * looks at the watcher, sends, and ends the call, so there is never more than one message in flight
- * and the hub's own queue absorbs a slow reader.
+ * Started by rpc.c for METHOD_WATCH and METHOD_WATCH_ALL. The headers are sent at once, so that a
+ * client knows that it misses nothing from then on. A stream holds no thread: the hub's wake, the
+ * end of a send and the client's going all lead to kick(), and kick() queues one pump step unless
+ * one is queued, runs or waits for a send (`busy`); what happens meanwhile is remembered (`again`).
+ * Only the pump looks at the watcher, sends, and ends the call, so there is never more than one
+ * message in flight and the hub's own queue absorbs a slow reader.
  *
  * Lock order: the hub's, then the call's. The pump calls the hub without holding the call's lock.
  */
@@ -94,6 +96,9 @@ static bool pump_once(struct rpc_call *call)
     case HUB_CLOSING:
         end(call, CODE_UNAVAILABLE, "the server is shutting down");
         break;
+    case HUB_SLOW:
+        end(call, CODE_UNAVAILABLE, "the reader is too slow: changes were lost, watch again");
+        break;
     }
     return false;
 }
@@ -121,25 +126,34 @@ static void pump_step(struct task *task, struct jobs *jobs)
     pump(rpc_call_of(task));
 }
 
+static enum code watch(struct rpc_call *call, const ProtobufCMessage *message)
+{
+    struct watch_call *w = call->state;
+    if (call->method->method->kind == METHOD_WATCH_ALL)
+        return hub_watch_all(&call->cx, call->rpc->hub, (const void *)message, woken, call,
+                             &w->watcher);
+    const Localrag__V1__WatchJobRequest *in = (const void *)message;
+    return hub_watch(&call->cx, call->rpc->hub, in->job_id, in->last_event_id, woken, call,
+                     &w->watcher);
+}
+
 static void begin(struct task *task, struct jobs *jobs)
 {
     (void)jobs;
     struct rpc_call *call = rpc_call_of(task);
-    struct watch_call *w = call->state;
     ProtobufCMessage *message;
     enum code code = rpc_unpack(call, &call->cx.arena, &message);
     if (code == CODE_OK && rpc_stopping(call->rpc))
         code = ctx_fail(&call->cx, CODE_UNAVAILABLE, "the server is shutting down");
-    if (code == CODE_OK) {
-        const Localrag__V1__WatchJobRequest *in = (const void *)message;
-        code = hub_watch(&call->cx, call->rpc->hub, in->job_id, woken, call, &w->watcher);
-    }
+    if (code == CODE_OK)
+        code = watch(call, message);
     if (code != CODE_OK) {
         rpc_call_fail(call, &call->cx);
         return;
     }
     rpc_call_on_gone(call, kick);
-    pump(call);
+    if (!rpc_call_send(call, NULL, sent))
+        pump(call);
 }
 
 static void received(struct rpc_call *call, bool ok)
@@ -152,10 +166,6 @@ static void received(struct rpc_call *call, bool ok)
 
 void rpc_watch_start(struct rpc_call *call)
 {
-    if (call->method->input != &localrag__v1__watch_job_request__descriptor) {
-        rpc_call_refuse(call, CODE_UNIMPLEMENTED, "this server cannot watch that yet");
-        return;
-    }
     struct watch_call *w = ctx_alloc(&call->cx, sizeof(*w));
     if (!w) {
         rpc_call_fail(call, &call->cx);

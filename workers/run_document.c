@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* run_document.c - one stored file becomes a document: the straight line (run_document.h).
  *
- * open -> known already? -> pages -> chunks and finish. Every step can be repeated by another
- * attempt: pages are committed as they are read and never read again; the rest is one transaction.
- * The file is opened once and handed to the readers as a descriptor, so none of them needs a path.
- * Not here: what a page or a chunk is, and any decision about another attempt. */
+ * open -> what is it? -> known already? -> pages -> chunks and finish. Every step can be repeated
+ * by another attempt: pages are committed as they are read and never read again; the rest is one
+ * transaction. The file is opened once and handed to the readers as a descriptor, so none of them
+ * needs a path. Not here: what a page or a chunk is, and any decision about another attempt. */
 #include "workers/run_document.h"
 
 #include <errno.h>
@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "jobs/roots.h"
 #include "workers/finish_document.h"
+#include "workers/identify.h"
 #include "workers/read_pages.h"
 
 static void close_fd(const int *fd)
@@ -36,7 +38,10 @@ static enum code open_failure(struct task *t, int error)
 static enum code open_file(struct task *t, int *ret_fd)
 {
     /* O_NONBLOCK: a FIFO in an ingested folder must not hold the worker. */
-    int fd = open(t->claim->file_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const char *path = roots_path_bytes(t->cx, t->claim->file_path);
+    if (!path)
+        return ctx_oom(t->cx);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return open_failure(t, errno);
     *ret_fd = fd;
@@ -48,7 +53,7 @@ static enum code open_file(struct task *t, int *ret_fd)
                         t->claim->file_path);
     if (st.st_size == 0)
         return ctx_fail(t->cx, CODE_UNREADABLE, "\"%s\" is empty", t->claim->file_name);
-    return CODE_OK;
+    return roots_check_file(t->cx, t->settings, fd);
 }
 
 static enum code is_duplicate(struct task *t, bool *ret_done)
@@ -77,7 +82,9 @@ enum code run_document(struct task *t)
     task_progress(t, 0, 0, 0, true, "Opening %s", t->claim->file_name);
     TRY(jobs_claim_password(t->cx, t->jobs, t->claim, &password));
     TRY(open_file(t, &fd));
-    TRY(is_duplicate(t, &done));
+    TRY(identify(t, fd));
+    if (!t->claim->document_id[0])
+        TRY(is_duplicate(t, &done));
     if (done)
         return CODE_OK;
     TRY(read_pages(t, fd, password, &pages));

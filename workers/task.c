@@ -15,6 +15,7 @@
 
 #include "base/clk.h"
 #include "base/str.h"
+#include "workers/run_directory.h"
 #include "workers/run_document.h"
 
 enum {
@@ -29,6 +30,8 @@ static const struct {
     enum code (*run)(struct task *t);
 } types[] = {
     {"single_document", run_document},
+    {"document_reprocess", run_document},
+    {"directory_batch", run_directory},
 };
 
 enum code task_check(struct ctx *cx, struct task *t)

@@ -26,10 +26,16 @@
     X(WorkerService, StopWorkers, op_stop_workers, StopWorkersRequest, WorkersResponse)            \
     X(WorkerService, GetWorkerHealth, op_get_worker_health, GetWorkerHealthRequest, WorkerHealth)  \
     X(DocumentService, GetDocument, op_get_document, GetDocumentRequest, Document)                 \
-    X(DocumentService, ListDocuments, op_list_documents, ListDocumentsRequest, ListDocumentsResponse) \
-    X(DocumentService, DeleteDocument, op_delete_document, DeleteDocumentRequest, DeleteDocumentResponse) \
+    X(DocumentService, ListDocuments, op_list_documents, ListDocumentsRequest,                     \
+      ListDocumentsResponse)                                                                       \
+    X(DocumentService, DeleteDocument, op_delete_document, DeleteDocumentRequest,                  \
+      DeleteDocumentResponse)                                                                      \
     X(DocumentService, ListPages, op_list_pages, ListPagesRequest, ListPagesResponse)              \
     X(DocumentService, ListChunks, op_list_chunks, ListChunksRequest, ListChunksResponse)          \
+    X(DocumentService, ReprocessDocument, op_reprocess_document, ReprocessDocumentRequest,         \
+      ReprocessDocumentResponse)                                                                   \
+    X(IngestDirectoryService, IngestDirectory, op_ingest_directory, IngestDirectoryRequest,        \
+      IngestDirectoryResponse)                                                                     \
     X(HealthService, GetHealth, op_get_health, GetHealthRequest, Health)
 
 /* The contract of these functions is op_fn in server/methods.h. */

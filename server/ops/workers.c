@@ -68,8 +68,11 @@ enum code op_start_workers(struct ctx *cx, struct jobs *jobs, const ProtobufCMes
         return ctx_fail(cx, CODE_UNAVAILABLE, "the queue is disabled (TASK_QUEUE_ENABLED=false)");
     if (in->_max_workers_case)
         want.max_workers = MAX(in->max_workers, 0);
+    if (in->_high_priority_workers_case && in->high_priority_workers < 0)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "high_priority_workers: %d is negative",
+                        in->high_priority_workers);
     if (in->_high_priority_workers_case)
-        want.high_priority_workers = MAX(in->high_priority_workers, 0);
+        want.high_priority_workers = in->high_priority_workers;
     TRY(jobs_want_workers(cx, jobs, &want));
     return settle(cx, jobs, true, (Localrag__V1__WorkersResponse *)out);
 }

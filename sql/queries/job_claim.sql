@@ -12,4 +12,5 @@ WHERE j.job_id = w.job_id AND j.status IN ('pending', 'retrying') AND j.ready_at
 RETURNING j.job_id, j.claim_epoch, w.name, j.task_type, j.payload->>'file_path', j.document_name,
           j.payload->>'content_type', j.content_hash, j.payload->>'file_size', j.retry_count,
           j.max_retries, j.crash_count, j.payload->'metadata', j.payload->'languages',
-          j.sealed_password
+          j.sealed_password, j.parent_job_id,
+          CASE WHEN j.task_type = 'document_reprocess' THEN j.document_id END

@@ -5,4 +5,4 @@ SET status = 'pending', ready_at = now(), retry_count = 0, crash_count = 0, comp
     error_code = NULL, error_message = NULL, worker_id = NULL, counted = false,
     progress_message = 'Waiting for a worker', progress_at = now()
 WHERE job_id = $1::uuid AND status IN ('failed', 'cancelled')
-RETURNING priority, floor(extract(epoch FROM ready_at) * 1000)::bigint, claim_epoch
+RETURNING priority, floor(extract(epoch FROM ready_at) * 1000)::bigint, claim_epoch, parent_job_id

@@ -3,7 +3,8 @@ WITH ended AS (
     UPDATE processing_jobs SET counted = true
     WHERE id IN (SELECT id FROM processing_jobs WHERE NOT counted AND completed_at IS NOT NULL
                  ORDER BY completed_at LIMIT $1::int FOR UPDATE SKIP LOCKED)
-    RETURNING completed_at, started_at, status, pages_done,
+    RETURNING completed_at, started_at, status,
+              CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END AS pages_done,
               parent_job_id IS NULL AND task_type <> 'maintenance' AS listed),
 days AS (
     SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, count(*)::int AS total,

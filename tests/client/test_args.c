@@ -73,6 +73,14 @@ static void operands_and_the_double_dash(void **state UNUSED)
     ctx_done(&l.cx);
 }
 
+static void a_number_may_be_zero(void **state UNUSED)
+{
+    PARSE("jobs", "cleanup", "--days", "0");
+    assert_int_equal(l.code, CODE_OK);
+    assert_int_equal(args_count(&l.args, "days", 7), 0);
+    ctx_done(&l.cx);
+}
+
 static void an_operand_may_be_named_like_a_command(void **state UNUSED)
 {
     PARSE("upload", "upload", "jobs");
@@ -93,8 +101,8 @@ static void help_needs_nothing_else(void **state UNUSED)
 static void unknown_words_get_a_suggestion(void **state UNUSED)
 {
     {
-        PARSE("jobs", "statsu", "x");
-        assert_fails(&l, "unknown command \"jobs statsu\"; did you mean \"jobs status\"?");
+        PARSE("jobs", "statuss", "x");
+        assert_fails(&l, "unknown command \"jobs statuss\"; did you mean \"jobs status\"?");
     }
     {
         PARSE("uplaod", "x");
@@ -128,6 +136,10 @@ static void usage_errors_say_what_is_wrong(void **state UNUSED)
     {
         PARSE("jobs", "list", "--limit", "0");
         assert_fails(&l, "\"0\" for --limit is not a number from 1 to 1000000");
+    }
+    {
+        PARSE("jobs", "cleanup", "--days", "-1");
+        assert_fails(&l, "\"-1\" for --days is not a number from 0 to 1000000");
     }
     {
         PARSE("jobs", "list", "--limit");
@@ -190,6 +202,7 @@ int main(void)
         cmocka_unit_test(options_before_between_and_after),
         cmocka_unit_test(last_value_wins_and_defaults),
         cmocka_unit_test(operands_and_the_double_dash),
+        cmocka_unit_test(a_number_may_be_zero),
         cmocka_unit_test(an_operand_may_be_named_like_a_command),
         cmocka_unit_test(help_needs_nothing_else),
         cmocka_unit_test(unknown_words_get_a_suggestion),

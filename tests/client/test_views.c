@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/completion.h"
 #include "client/help.h"
+#include "client/man.h"
+#include "client/stats_view.h"
 #include "client/summary.h"
 #include "client/workers_view.h"
 
@@ -158,6 +162,113 @@ static void workers_as_promised(void **state UNUSED)
     assert_non_null(strstr(buf_cstr(&b), "No workers.\n\nstopped by request\n"));
 }
 
+static void a_batch_names_its_failed_files(void **state UNUSED)
+{
+    CLEANUP(buf_done) struct buf b = BUF_INIT(0);
+    Localrag__V1__FailedFile one = LOCALRAG__V1__FAILED_FILE__INIT, two = one;
+    one.file_path = (char *)"/in/a.pdf";
+    one.error_message = (char *)"no password";
+    two.file_path = (char *)"/in/b.pdf";
+    two.error_message = (char *)"damaged";
+    Localrag__V1__FailedFile *files[] = {&one, &two};
+    Localrag__V1__DirectoryResult r = LOCALRAG__V1__DIRECTORY_RESULT__INIT;
+    r.total_files = 150;
+    r.successful = 40;
+    r.failed = 107;
+    r.skipped = 3;
+    r.failed_files = files;
+    r.n_failed_files = 2;
+    r.summary = (char *)"40 of 150 files were read";
+    Localrag__V1__JobResult result = LOCALRAG__V1__JOB_RESULT__INIT;
+    result.kind_case = LOCALRAG__V1__JOB_RESULT__KIND_DIRECTORY;
+    result.directory = &r;
+    summary_result(&b, &result, "localrag");
+    assert_string_equal(buf_cstr(&b),
+                        "  summary     40 of 150 files were read\n"
+                        "  files       150 (40 successful, 107 failed, 3 skipped, 0 cancelled)\n"
+                        "  failed      /in/a.pdf: no password\n"
+                        "              /in/b.pdf: damaged\n"
+                        "              and 105 more\n");
+}
+
+static void statistics(void **state UNUSED)
+{
+    CLEANUP(buf_done) struct buf b = BUF_INIT(0);
+    struct ctx cx;
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    Localrag__V1__JobStatistics s = LOCALRAG__V1__JOB_STATISTICS__INIT;
+    Localrag__V1__QueueStats queue = LOCALRAG__V1__QUEUE_STATS__INIT;
+    Localrag__V1__QueueLengths lengths = LOCALRAG__V1__QUEUE_LENGTHS__INIT;
+    lengths.high = 2;
+    lengths.medium = 4;
+    queue.queue_lengths = &lengths;
+    queue.total_pending = 6;
+    s.queue_stats = &queue;
+    assert_int_equal(stats_view(&cx, &b, &s), CODE_OK);
+    assert_string_equal(buf_cstr(&b), "0 jobs in the last 24 hours\n"
+                                      "\n6 waiting (2 high, 4 medium, 0 low)\n");
+
+    buf_clear(&b);
+    Localrag__V1__JobStatistics__StatusCountsEntry completed =
+        LOCALRAG__V1__JOB_STATISTICS__STATUS_COUNTS_ENTRY__INIT;
+    Localrag__V1__JobStatistics__StatusCountsEntry pending = completed;
+    completed.key = (char *)"completed";
+    completed.value = 142;
+    pending.key = (char *)"pending";
+    pending.value = 2;
+    Localrag__V1__JobStatistics__StatusCountsEntry *counts[] = {&completed, &pending};
+    Localrag__V1__ProcessingTimes times = LOCALRAG__V1__PROCESSING_TIMES__INIT;
+    times.avg_seconds = 23.5;
+    times.max_seconds = 145.2;
+    times.min_seconds = 2.1;
+    Localrag__V1__JobStatistics__ProcessingTimesEntry entry =
+        LOCALRAG__V1__JOB_STATISTICS__PROCESSING_TIMES_ENTRY__INIT;
+    entry.key = (char *)"completed";
+    entry.value = &times;
+    Localrag__V1__JobStatistics__ProcessingTimesEntry *entries[] = {&entry};
+    Localrag__V1__DailyStatistics day = LOCALRAG__V1__DAILY_STATISTICS__INIT;
+    day.date = (char *)"2026-01-31";
+    day.total_jobs = 7;
+    day.completed_jobs = 5;
+    day.failed_jobs = 1;
+    day.cancelled_jobs = 1;
+    day.pages = 99;
+    day.avg_processing_time = 1.25;
+    Localrag__V1__DailyStatistics *daily[] = {&day};
+    s.total_24h = 144;
+    s.status_counts = counts;
+    s.n_status_counts = 2;
+    s.processing_times = entries;
+    s.n_processing_times = 1;
+    s.daily = daily;
+    s.n_daily = 1;
+    assert_int_equal(stats_view(&cx, &b, &s), CODE_OK);
+    assert_string_equal(buf_cstr(&b),
+                        "144 jobs in the last 24 hours\n"
+                        "STATE      JOBS  AVERAGE  SHORTEST  LONGEST\n"
+                        "pending       2        -         -        -\n"
+                        "completed   142   23.5 s     2.1 s  145.2 s\n"
+                        "\n6 waiting (2 high, 4 medium, 0 low)\n"
+                        "\nDATE        JOBS  COMPLETED  FAILED  CANCELLED  PAGES  AVERAGE\n"
+                        "2026-01-31     7          5       1          1     99    1.2 s\n");
+    ctx_done(&cx);
+}
+
+static void the_manual_page_knows_every_command(void **state UNUSED)
+{
+    CLEANUP(buf_done) struct buf b = BUF_INIT(0);
+    setenv("SOURCE_DATE_EPOCH", "1767225600", 1);
+    man_write(&b);
+    assert_int_equal(strncmp(buf_cstr(&b), ".TH LOCALRAG 1 2026-01-01 ", 26), 0);
+    for (size_t i = 0; i < cmd_all_count; i++) {
+        char heading[64];
+        snprintf(heading, sizeof(heading), "\n.SS %s", cmd_all[i]->name);
+        assert_non_null(strstr(buf_cstr(&b), heading));
+    }
+    assert_non_null(strstr(buf_cstr(&b), "\n\\fB\\-\\-no\\-recursive\\fR\n"));
+    assert_non_null(strstr(buf_cstr(&b), "\n\\fB130\\fR\nInterrupted.\n"));
+}
+
 static void help_knows_every_command(void **state UNUSED)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT(0);
@@ -206,6 +317,9 @@ int main(void)
         cmocka_unit_test(a_job_shows_only_what_it_has),
         cmocka_unit_test(a_long_value_is_whole),
         cmocka_unit_test(workers_as_promised),
+        cmocka_unit_test(a_batch_names_its_failed_files),
+        cmocka_unit_test(statistics),
+        cmocka_unit_test(the_manual_page_knows_every_command),
         cmocka_unit_test(help_knows_every_command),
         cmocka_unit_test(completion_knows_every_word),
     };

@@ -3,7 +3,7 @@
 # test_cli.sh BUILD_DIR - the command line against a real server: what it prints and its exit status.
 # shellcheck source=tests/support/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/stack.sh"
-stack_start "$1"
+stack_start "$1" TASK_MAX_RETRIES=0 TASK_MAX_WORKERS=3 TASK_HIGH_PRIORITY_WORKERS=1
 
 # run WANT ARGUMENT... - runs the CLI, checks its exit status, keeps what it said in OUT.
 run() {
@@ -47,6 +47,63 @@ run 0 jobs list --status failed
 check "the failed job is listed" has "$OUT" encrypted
 run 0 workers status
 check "workers as the contract prints them" has "$OUT" "high-priority-1 (high)"
+
+# A directory of the server: two that can be read, one that cannot, one more below.
+mkdir -p "$STACK_TMP/data/in/below"
+cp "$DATA/text.pdf" "$DATA/page.png" "$STACK_TMP/data/in"
+cp "$DATA/random.pdf" "$STACK_TMP/data/in/below"
+run 1 ingest "$STACK_TMP/data/in"
+check "a batch counts its files" has "$OUT" "3 ("
+check "and names the one that failed with its reason" has "$OUT" "failed      $STACK_TMP/data/in/below/random.pdf: "
+run 0 ingest "$STACK_TMP/data/in" --no-recursive --pattern '*.png' --pattern '*.pdf'
+check "--no-recursive leaves out what is below" has "$OUT" "2 ("
+run 0 --json ingest "$STACK_TMP/data/in" --pattern '*.nothing'
+check "a batch without files completes" has "$OUT" '"total_files":0'
+run 0 ingest "$STACK_TMP/data/in" --no-wait
+check "--no-wait says how to follow" has "$OUT" "jobs watch"
+run 6 ingest /etc
+run 7 ingest "$STACK_TMP/data/nothing"
+run 0 --json jobs list --type directory_batch
+batch=$(sed -n '$s/^{"job_id": *"\([^"]*\)".*/\1/p' <<<"$OUT")
+run 0 jobs list --batch "$batch"
+check "the files of a batch can be listed" has "$OUT" random.pdf
+
+run 0 documents list
+check "documents are listed" has "$OUT" mixed.pdf
+run 0 --json documents list --limit 1
+check "as many as asked for" same 1 "$(wc -l <<<"$OUT")"
+run 0 documents reprocess "$document"
+check "a document is read again" has "$OUT" "document    $document"
+run 0 documents show "$document"
+check "which counts" has "$OUT" "revision    2"
+run 0 documents reprocess "$document" --no-wait
+run 0 jobs watch "$(sed -n 's/^  job  *//p' <<<"$OUT")"
+run 3 documents reprocess 00000000-0000-0000-0000-000000000000
+run 3 documents delete "$document" 00000000-0000-0000-0000-000000000000
+check "one that is unknown does not keep the other" has "$OUT" "$document deleted"
+run 3 documents show "$document"
+
+run 4 jobs retry "$job"
+run 2 jobs retry
+run 2 jobs retry --failed "$job"
+run 0 jobs retry --failed
+check "all failed jobs are retried" has "$OUT" "failed job"
+check "each with its message" has "$OUT" "queued for retry"
+run 0 jobs stats
+check "statistics" has "$OUT" "in the last 24 hours"
+run 0 workers stop --now
+check "stop says so" has "$OUT" stopped
+run 0 workers status
+check "status too" has "$OUT" "stopped by request"
+run 0 jobs retry --failed
+run 0 workers start --max 2 --high 1
+check "start says so" has "$OUT" running
+run 7 jobs cleanup --days 4000
+run 0 jobs cleanup
+check "nothing is that old" has "$OUT" "Cleaned up 0 jobs"
+run 0 jobs cleanup --days 0
+run 3 jobs status "$job"
+
 run 0 completion bash
 OUT=$("$STACK_BIN/localrag" --server "127.0.0.1:$(free_port)" --timeout 5 jobs list 2>&1)
 check "nobody there: exit 5" same 5 $?

@@ -1,0 +1,16 @@
+-- Jobs whose row changed after $1 (seconds since 1970 by this database's clock), oldest change first, for
+-- readers that missed a hint. Each branch is an index range. The first row always has the time now.
+-- Files of batches that wait to be released do not count.
+SELECT extract(epoch FROM now()), c.job_id, c.status, c.claim_epoch, extract(epoch FROM c.progress_at)
+FROM (SELECT 1) AS one LEFT JOIN (
+    SELECT job_id, status, claim_epoch, progress_at FROM (
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
+        WHERE priority IN ('high', 'medium', 'low') AND status IN ('pending', 'retrying')
+          AND ready_at > to_timestamp($1::double precision) AND ready_at < 'infinity'
+        UNION ALL
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs WHERE status = 'processing'
+        UNION ALL
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
+        WHERE completed_at > to_timestamp($1::double precision)) AS candidates
+    WHERE progress_at > to_timestamp($1::double precision)
+    ORDER BY progress_at LIMIT $2::bigint) AS c ON true
