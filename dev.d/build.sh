@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # build.sh - build, test, bench, clean.
 
-# build PRESET - configures if needed and runs ninja; silent when there was nothing to do.
+# What runs; building only these leaves out the tests.
+PROGRAMS=(localrag-server localrag-worker localrag-extract localrag)
+
+# build PRESET [TARGET]... - configures if needed and runs ninja; silent when there was nothing to do.
 build() {
     local preset=$1 dir=$ROOT/build/$1 log=$ROOT/build/$1.log start=$SECONDS
+    shift
     [[ " $(build_presets) " == *" $preset "* ]] ||
         die "no preset \"$preset\"; there are: $(build_presets)"
     mkdir -p "$ROOT/build"
@@ -19,7 +23,7 @@ build() {
     fi
     announce "building ($preset)" 9>&- &
     local announcer=$! status=0
-    ninja -C "$dir" >"$log" 2>&1 9>&- || status=$?
+    ninja -C "$dir" "$@" >"$log" 2>&1 9>&- || status=$?
     kill "$announcer" 2>/dev/null || true
     wait "$announcer" 2>/dev/null || true
     [ "$status" -eq 0 ] || {

@@ -76,7 +76,7 @@ cmd_up() {
 stack_up() {
     need_packages build
     lock
-    build release
+    build release "${PROGRAMS[@]}"
     stack_env
     backing_start
     server_load

@@ -218,10 +218,10 @@ static void every_bad_setting_is_named_at_once_and_no_secret_shown(void **state)
 
     static const char *const bad_numbers[] = {"4.5", "four", "0", "-1", "4 ", "99999999999999999999"};
     for (unsigned i = 0; i < ARRAY_LEN(bad_numbers); i++) {
+        teardown(NULL);
         setup(NULL);
         setenv("T_NUMBER", bad_numbers[i], 1);
         CONTAINS(FAILS(&cx, CODE_INVALID_ARGUMENT, load(NULL)), "T_NUMBER");
-        ctx_done(&cx);
     }
 }
 

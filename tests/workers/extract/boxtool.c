@@ -29,6 +29,7 @@ struct tool {
 };
 
 static struct ctx main_cx;
+static struct arena kept; /* failed pages */
 
 static int fail(struct ctx *cx, const char *what)
 {
@@ -84,11 +85,11 @@ static enum code open_child(struct ctx *cx, struct tool *t, struct box_child **r
 
 static Extract__V1__Page *failed_page(int number, const char *why)
 {
-    Extract__V1__Page *p = malloc(sizeof(*p));
+    Extract__V1__Page *p = arena_alloc(&kept, sizeof(*p));
     *p = (Extract__V1__Page)EXTRACT__V1__PAGE__INIT;
     p->page = number;
     p->verdict = EXTRACT__V1__VERDICT__VERDICT_FAILED;
-    p->error = strdup(why);
+    p->error = arena_strdup(&kept, why);
     return p;
 }
 
@@ -319,6 +320,8 @@ int main(int argc, char **argv)
     ctx_init(&main_cx, 0);
     int status = run(&t);
     box_stop(t.box);
+    free(t.pages);
+    arena_reset(&kept);
     ctx_done(&main_cx);
     return status;
 }
