@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # build.sh - build, test, bench, clean.
 
-# What runs; building only these leaves out the tests.
-PROGRAMS=(localrag-server localrag-worker localrag-extract localrag)
-
 # build PRESET [TARGET]... - configures if needed and runs ninja; silent when there was nothing to do.
 build() {
     local preset=$1 dir=$ROOT/build/$1 log=$ROOT/build/$1.log start=$SECONDS

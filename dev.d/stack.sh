@@ -6,6 +6,8 @@
 # stopped. It runs as whoever calls ./dev, with its data under .dev/data.
 
 BIN=$ROOT/build/release/bin
+# Building only these leaves out the tests.
+PROGRAMS=(localrag-server localrag-worker localrag-extract localrag)
 
 # stack_env - what the server is told unless the caller or .env says otherwise.
 stack_env() {

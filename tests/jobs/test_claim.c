@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_claim.c - ids out of the lanes, jobs into workers' hands, attempts to their end (jobs/queue.c,
- * claim.c). */
+/* test_claim.c - ids out of the lanes, jobs into workers' hands, attempts to their end
+ * (jobs/queue.c, claim.c). */
 #include "tests/support/fixture.h"
 
 #include <pthread.h>
@@ -26,7 +26,7 @@ static int setup(void **state)
 static int take(bool high_only, int max, char ids[][37])
 {
     int n = -1;
-    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, high_only, 10, max, ids, &n));
+    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, high_only, 10, max, ids, &n, NULL));
     return n;
 }
 
@@ -35,8 +35,8 @@ static int take(bool high_only, int max, char ids[][37])
 static void the_oldest_of_the_highest_lane_comes_first(void **state)
 {
     (void)state;
-    const char *low = fixture_job("low"), *medium = fixture_job("medium"), *first = fixture_job("high"),
-               *second = fixture_job("high");
+    const char *low = fixture_job("low"), *medium = fixture_job("medium"),
+               *first = fixture_job("high"), *second = fixture_job("high");
     fixture_redis(KV_ARGV("ZADD", fixture_key("high"), "1", first));
     char ids[4][37];
     /* Every eighth take begins with the lower lanes: four in a row hold at most one of those. */
@@ -86,8 +86,9 @@ static void a_take_waits_no_longer_than_told(void **state)
     char ids[1][37];
     int n = -1;
     int64_t started = clk_mono_ms();
-    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, false, 0, 1, ids, &n)); /* 0 would be for ever in Redis */
-    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, false, 300, 1, ids, &n));
+    OK(&fx.cx,
+       jobs_take(&fx.cx, fx.jobs, false, 0, 1, ids, &n, NULL)); /* 0 would be for ever in Redis */
+    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, false, 300, 1, ids, &n, NULL));
     assert_int_equal(n, 0);
     assert_in_range(clk_mono_ms() - started, 250, 2000);
 }
@@ -102,7 +103,7 @@ static void without_redis_a_take_pauses_and_says_so(void **state)
     int n = -1;
     OK(&fx.cx, jobs_open(&fx.cx, &away, "test", &jobs));
     int64_t started = clk_mono_ms();
-    FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_take(&fx.cx, jobs, false, 1000, 1, ids, &n));
+    FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_take(&fx.cx, jobs, false, 1000, 1, ids, &n, NULL));
     assert_int_equal(n, 0);
     assert_in_range(clk_mono_ms() - started, 150, 1500);
 }
@@ -152,11 +153,13 @@ static void a_claim_carries_what_the_worker_needs(void **state)
 static void stale_hints_just_do_not_come_back(void **state)
 {
     (void)state;
-    const char *good = fixture_job("low"), *cancelled = fixture_job("low"), *taken = fixture_job("low"),
-               *later = fixture_job("low");
+    const char *good = fixture_job("low"), *cancelled = fixture_job("low"),
+               *taken = fixture_job("low"), *later = fixture_job("low");
     fixture_claim(pool, taken);
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, cancelled));
-    fixture_sql("UPDATE processing_jobs SET ready_at = now() + interval '1 hour' WHERE job_id = '%s'", later);
+    fixture_sql(
+        "UPDATE processing_jobs SET ready_at = now() + interval '1 hour' WHERE job_id = '%s'",
+        later);
     const char *all[] = {cancelled, taken, later, good, "00000000-0000-4000-8000-000000000000"};
     const char *workers[] = {"general-1", "general-2", "general-3", "general-4", "general-5"};
     char ids[5][37];
@@ -238,7 +241,8 @@ static void pools_that_claim_the_same_id_get_it_exactly_once(void **state)
     for (int i = 0; i < ROUNDS; i++)
         snprintf(ids[i], sizeof(ids[i]), "%s", fixture_job("low"));
     for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
-        c[i] = (struct claimer){.start = &start, .jobs = fixture_jobs(), .ids = ids, .n_ids = ROUNDS};
+        c[i] =
+            (struct claimer){.start = &start, .jobs = fixture_jobs(), .ids = ids, .n_ids = ROUNDS};
         fixture_pool(1, c[i].pool);
         assert_int_equal(pthread_create(&c[i].thread, NULL, claim_all, &c[i]), 0);
     }
@@ -249,11 +253,13 @@ static void pools_that_claim_the_same_id_get_it_exactly_once(void **state)
     pthread_barrier_destroy(&start);
     assert_int_equal(c[0].errors + c[1].errors, 0);
     assert_int_equal(c[0].got + c[1].got, ROUNDS);
-    assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE claim_epoch = 1 AND status = "
-                                    "'processing'"),
+    assert_int_equal(fixture_number(
+                         "SELECT count(*) FROM processing_jobs WHERE claim_epoch = 1 AND status = "
+                         "'processing'"),
                      ROUNDS);
     for (unsigned i = 0; i < ARRAY_LEN(c); i++)
-        assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE pool_id = '%s'", c[i].pool),
+        assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE pool_id = '%s'",
+                                        c[i].pool),
                          c[i].got);
 }
 
@@ -273,8 +279,9 @@ static void a_retryable_failure_waits_ever_longer_until_none_is_left(void **stat
         if (attempt == fx.settings.max_retries)
             break;
         assert_string_equal(fixture_status(id), "retrying");
-        int64_t wait = fixture_number("SELECT (extract(epoch FROM ready_at - progress_at) * 1000)::bigint FROM "
-                                      "processing_jobs");
+        int64_t wait = fixture_number(
+            "SELECT (extract(epoch FROM ready_at - progress_at) * 1000)::bigint FROM "
+            "processing_jobs");
         int64_t full = 1000LL << attempt;
         assert_in_range(wait, full * 8 / 10, full * 12 / 10); /* a fifth of jitter either way */
         Localrag__V1__Job *job;
@@ -285,12 +292,14 @@ static void a_retryable_failure_waits_ever_longer_until_none_is_left(void **stat
         assert_null(job->completed_at);
     }
     assert_string_equal(fixture_status(id), "failed");
-    assert_int_equal(fixture_number("SELECT retry_count FROM processing_jobs"), fx.settings.max_retries);
+    assert_int_equal(fixture_number("SELECT retry_count FROM processing_jobs"),
+                     fx.settings.max_retries);
     Localrag__V1__Job *job;
     OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, id, &job));
     assert_non_null(job->completed_at);
     assert_null(job->next_attempt_at);
-    assert_int_equal(job->_actual_duration_case, LOCALRAG__V1__JOB___ACTUAL_DURATION_ACTUAL_DURATION);
+    assert_int_equal(job->_actual_duration_case,
+                     LOCALRAG__V1__JOB___ACTUAL_DURATION_ACTUAL_DURATION);
 }
 
 static void no_delay_is_longer_than_an_hour(void **state)
@@ -300,32 +309,34 @@ static void no_delay_is_longer_than_an_hour(void **state)
     fixture_sql("UPDATE processing_jobs SET retry_count = 60, max_retries = 100");
     struct job_claim c = fixture_claim(pool, id);
     OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &c, CODE_UNAVAILABLE, "away"));
-    assert_in_range(fixture_number("SELECT extract(epoch FROM ready_at - now())::bigint FROM processing_jobs"),
+    assert_in_range(fixture_number(
+                        "SELECT extract(epoch FROM ready_at - now())::bigint FROM processing_jobs"),
                     2800, 4400);
 }
 
 static void a_permanent_failure_is_final_at_once_and_forgets_the_password(void **state)
 {
     (void)state;
-    static const enum code permanent[] = {CODE_UNREADABLE, CODE_PASSWORD_REQUIRED, CODE_FILE_MISSING,
-                                          CODE_UNSUPPORTED, CODE_WORKER_CRASHED};
+    static const enum code permanent[] = {CODE_UNREADABLE, CODE_PASSWORD_REQUIRED,
+                                          CODE_FILE_MISSING, CODE_UNSUPPORTED, CODE_WORKER_CRASHED};
     for (unsigned i = 0; i < ARRAY_LEN(permanent); i++) {
         const char *id = fixture_job("low");
         fixture_sql("UPDATE processing_jobs SET sealed_password = '\\x00' WHERE job_id = '%s'", id);
         struct job_claim c = fixture_claim(pool, id);
         OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &c, permanent[i], "for good"));
-        assert_string_equal(fixture_sql("SELECT status || ' ' || error_code || ' ' || retry_count || ' ' || "
-                                        "(sealed_password IS NULL) FROM processing_jobs WHERE job_id = '%s'",
-                                        id),
-                            ctx_printf(&fx.cx, "failed %s 0 true", code_name(permanent[i])));
+        assert_string_equal(
+            fixture_sql("SELECT status || ' ' || error_code || ' ' || retry_count || ' ' || "
+                        "(sealed_password IS NULL) FROM processing_jobs WHERE job_id = '%s'",
+                        id),
+            ctx_printf(&fx.cx, "failed %s 0 true", code_name(permanent[i])));
     }
 }
 
 static void a_failure_message_that_is_no_text_is_stored_all_the_same(void **state)
 {
     (void)state;
-    /* A name that was cut in the middle of a character: were it refused, the job would come back for
-     * ever. */
+    /* A name that was cut in the middle of a character: were it refused, the job would come back
+     * for ever. */
     const char *id = fixture_job("low");
     struct job_claim c = fixture_claim(pool, id);
     (void)ctx_fail(&fx.cx, CODE_UNREADABLE, "could not read \"%.4s\"", "abc\xe6\x96\x87");
@@ -337,8 +348,9 @@ static void a_failure_message_that_is_no_text_is_stored_all_the_same(void **stat
     id = fixture_job("low");
     c = fixture_claim(pool, id);
     OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &c, CODE_UNREADABLE, huge));
-    assert_in_range(fixture_number("SELECT length(error_message) FROM processing_jobs WHERE job_id = '%s'", id),
-                    1000, 10000);
+    assert_in_range(
+        fixture_number("SELECT length(error_message) FROM processing_jobs WHERE job_id = '%s'", id),
+        1000, 10000);
 }
 
 static void a_job_handed_back_is_in_its_lane_again_with_no_retry_spent(void **state)
@@ -348,7 +360,8 @@ static void a_job_handed_back_is_in_its_lane_again_with_no_retry_spent(void **st
     struct job_claim c = fixture_claim(pool, id);
     fixture_forget_redis();
     OK(&fx.cx, jobs_hand_back(&fx.cx, fx.jobs, &c));
-    assert_string_equal(fixture_sql("SELECT status || retry_count || crash_count FROM processing_jobs"),
+    assert_string_equal(fixture_sql(
+                            "SELECT status || retry_count || crash_count FROM processing_jobs"),
                         "pending00");
     char ids[1][37];
     assert_int_equal(take(true, 1, ids), 1);
@@ -367,16 +380,30 @@ static void events_are_read_strictly(void **state)
         const char *line;
         enum event_kind kind;
     } cases[] = {
-        {"s " ID " 3 completed", EVENT_STATE}, {"p " ID " 3 12.50 1 8 page 2 of 8", EVENT_PROGRESS},
-        {"p " ID " 0 0 0 0 ", EVENT_PROGRESS}, {"cancel " ID, EVENT_CANCEL}, {"workers", EVENT_WORKERS},
-        {"", EVENT_NONE}, {"s", EVENT_NONE}, {"s " ID, EVENT_NONE}, {"s " ID " 3", EVENT_NONE},
-        {"s " ID " 3 exploded", EVENT_NONE}, {"s " ID " 3 completed ", EVENT_NONE},
-        {"s " ID " -1 completed", EVENT_NONE}, {"s  " ID " 3 completed", EVENT_NONE},
-        {"s " ID " 99999999999999999999 completed", EVENT_NONE}, {"s x 3 completed", EVENT_NONE},
-        {"p " ID " 3 101 1 8 x", EVENT_NONE}, {"p " ID " 3 -1 1 8 x", EVENT_NONE},
-        {"p " ID " 3 nan 1 8 x", EVENT_NONE}, {"p " ID " 3 1 4294967296 8 x", EVENT_NONE},
-        {"p " ID " 3 1 1 8 a\nb", EVENT_NONE}, {"p " ID " 3 1 1 8 \xff", EVENT_NONE},
-        {"cancel " ID " now", EVENT_NONE}, {"workers all", EVENT_NONE}, {"S " ID " 3 completed", EVENT_NONE},
+        {"s " ID " 3 completed", EVENT_STATE},
+        {"p " ID " 3 12.50 1 8 page 2 of 8", EVENT_PROGRESS},
+        {"p " ID " 0 0 0 0 ", EVENT_PROGRESS},
+        {"cancel " ID, EVENT_CANCEL},
+        {"workers", EVENT_WORKERS},
+        {"", EVENT_NONE},
+        {"s", EVENT_NONE},
+        {"s " ID, EVENT_NONE},
+        {"s " ID " 3", EVENT_NONE},
+        {"s " ID " 3 exploded", EVENT_NONE},
+        {"s " ID " 3 completed ", EVENT_NONE},
+        {"s " ID " -1 completed", EVENT_NONE},
+        {"s  " ID " 3 completed", EVENT_NONE},
+        {"s " ID " 99999999999999999999 completed", EVENT_NONE},
+        {"s x 3 completed", EVENT_NONE},
+        {"p " ID " 3 101 1 8 x", EVENT_NONE},
+        {"p " ID " 3 -1 1 8 x", EVENT_NONE},
+        {"p " ID " 3 nan 1 8 x", EVENT_NONE},
+        {"p " ID " 3 1 4294967296 8 x", EVENT_NONE},
+        {"p " ID " 3 1 1 8 a\nb", EVENT_NONE},
+        {"p " ID " 3 1 1 8 \xff", EVENT_NONE},
+        {"cancel " ID " now", EVENT_NONE},
+        {"workers all", EVENT_NONE},
+        {"S " ID " 3 completed", EVENT_NONE},
     };
     struct event e;
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {

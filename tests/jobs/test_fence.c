@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_fence.c - what a worker that lost its job can still do: nothing. And what the finish settles.
+/* test_fence.c - what a worker that lost its job can still do: nothing. And what the finish
+ * settles.
  *
- * A zombie is a worker that was stopped or cut off, and goes on where it was after its job was given to
- * somebody else. Each test is one question about it: whatever it tries is refused with CLAIM_LOST and
- * changes no row. The finish is one transaction, so its races are decided by who locks the row. */
+ * A zombie is a worker that was stopped or cut off, and goes on where it was after its job was
+ * given to somebody else. Each test is one question about it: whatever it tries is refused with
+ * CLAIM_LOST and changes no row. The finish is one transaction, so its races are decided by who
+ * locks the row. */
 #include "tests/support/fixture.h"
 
 #include <pthread.h>
@@ -88,18 +90,26 @@ static void a_zombie_cannot_fail_or_hand_back(void **state)
 static void a_zombies_progress_is_not_stored_whoever_sends_it(void **state)
 {
     (void)state;
-    struct pool_worker w = {.name = "general-1", .running = true, .epoch = zombie.epoch,
-                            .progress_due = true, .percent = 90, .pages_done = 9, .pages_total = 10};
+    struct pool_worker w = {.name = "general-1",
+                            .running = true,
+                            .epoch = zombie.epoch,
+                            .progress_due = true,
+                            .percent = 90,
+                            .pages_done = 9,
+                            .pages_total = 10};
     struct pool_orders orders;
     snprintf(w.job_id, sizeof(w.job_id), "%s", id);
     const char *before = row();
-    FAILS(&fx.cx, CODE_CLAIM_LOST, pools_beat(&fx.cx, fx.jobs, pool, &w, 1, &orders)); /* its pool is dead */
+    FAILS(&fx.cx, CODE_CLAIM_LOST,
+          pools_beat(&fx.cx, fx.jobs, pool, &w, 1, &orders)); /* its pool is dead */
     assert_string_equal(row(), before);
-    OK(&fx.cx, pools_beat(&fx.cx, fx.jobs, other, &w, 1, &orders)); /* a living pool, an old claim */
+    OK(&fx.cx,
+       pools_beat(&fx.cx, fx.jobs, other, &w, 1, &orders)); /* a living pool, an old claim */
     assert_string_equal(row(), before);
     assert_int_equal(orders.n_lost, 1);
     assert_string_equal(orders.lost[0], id);
-    jobs_publish_progress(&fx.cx, fx.jobs, &zombie, &(struct job_progress){.percent = 90, .message = "late"});
+    jobs_publish_progress(&fx.cx, fx.jobs, &zombie,
+                          &(struct job_progress){.percent = 90, .message = "late"});
     Localrag__V1__Job *job;
     OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, id, &job));
     assert_true(job->progress == 0);
@@ -121,10 +131,13 @@ static void a_zombie_cannot_write_pages(void **state)
 static void chunks_of_a_finish_whose_connection_was_lost_are_not_written(void **state)
 {
     (void)state;
-    const struct job_chunk chunk = {.content = "words", .spans_json = "[]", .heading_path_json = "[]"};
+    const struct job_chunk chunk = {.content = "words",
+                                    .spans_json = "[]",
+                                    .heading_path_json = "[]"};
     OK(&fx.cx, jobs_finish_begin(&fx.cx, fx.jobs, &owner));
-    fixture_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND state = 'idle in transaction'");
+    fixture_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND state = 'idle in transaction'");
     WAIT_UNTIL(5000, fixture_number("SELECT count(*) FROM pg_stat_activity WHERE datname = "
                                     "current_database() AND state = 'idle in transaction'") == 0);
     for (int i = 0; i < 2; i++)
@@ -138,7 +151,9 @@ static void chunks_of_a_finish_whose_connection_was_lost_are_not_written(void **
 static void an_aborted_finish_leaves_nothing(void **state)
 {
     (void)state;
-    const struct job_chunk chunk = {.content = "words", .spans_json = "[]", .heading_path_json = "[]"};
+    const struct job_chunk chunk = {.content = "words",
+                                    .spans_json = "[]",
+                                    .heading_path_json = "[]"};
     OK(&fx.cx, jobs_finish_begin(&fx.cx, fx.jobs, &owner));
     OK(&fx.cx, jobs_finish_add_chunks(&fx.cx, fx.jobs, &owner, &chunk, 1));
     jobs_finish_abort(fx.jobs);
@@ -170,8 +185,9 @@ static void *race(void *arg)
 
 static bool somebody_waits_for_a_lock(void)
 {
-    return fixture_number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                          "wait_event_type = 'Lock'") > 0;
+    return fixture_number(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+               "wait_event_type = 'Lock'") > 0;
 }
 
 static void a_cancel_during_the_finish_waits_and_comes_too_late(void **state)
@@ -221,7 +237,8 @@ static void a_finish_under_way_is_not_taken_from_a_pool_that_died(void **state)
     OK(&fx.cx, jobs_finish_commit(&fx.cx, finisher, &owner, &doc));
     assert_string_equal(fixture_status(id), "completed");
     fixture_sweep();
-    assert_string_equal(fixture_sql("SELECT status || crash_count FROM processing_jobs"), "completed1");
+    assert_string_equal(fixture_sql("SELECT status || crash_count FROM processing_jobs"),
+                        "completed1");
 }
 
 static void a_finish_given_up_by_a_dead_pool_is_freed_by_the_next_sweep(void **state)
@@ -233,7 +250,8 @@ static void a_finish_given_up_by_a_dead_pool_is_freed_by_the_next_sweep(void **s
     fixture_sweep();
     jobs_finish_abort(finisher);
     fixture_sweep();
-    assert_string_equal(fixture_sql("SELECT status || crash_count FROM processing_jobs"), "pending2");
+    assert_string_equal(fixture_sql("SELECT status || crash_count FROM processing_jobs"),
+                        "pending2");
     FAILS(&fx.cx, CODE_CLAIM_LOST, fixture_finish(&fx.cx, finisher, &owner, 1));
 }
 
@@ -241,8 +259,11 @@ static void a_beat_does_not_wait_for_the_finish_of_its_own_job(void **state)
 {
     (void)state;
     CLEANUP(jobs_closep) struct jobs *finisher = fixture_jobs();
-    struct pool_worker w = {.name = "general-1", .running = true, .epoch = owner.epoch,
-                            .progress_due = true, .percent = 96};
+    struct pool_worker w = {.name = "general-1",
+                            .running = true,
+                            .epoch = owner.epoch,
+                            .progress_due = true,
+                            .percent = 96};
     struct pool_orders orders;
     snprintf(w.job_id, sizeof(w.job_id), "%s", id);
     OK(&fx.cx, jobs_finish_begin(&fx.cx, finisher, &owner));
@@ -263,7 +284,8 @@ static void jobs_with_the_same_bytes_that_finish_together_make_one_document(void
         assert_int_equal(fixture_empty(state), 0);
         fixture_pool(2, pool);
         for (int i = 0; i < 2; i++) {
-            r[i] = (struct racer){.jobs = fixture_jobs(), .what = RACE_FINISH,
+            r[i] = (struct racer){.jobs = fixture_jobs(),
+                                  .what = RACE_FINISH,
                                   .claim = fixture_claim(pool, fixture_job("medium"))};
             r[i].claim.content_hash = "the same";
         }
@@ -275,11 +297,13 @@ static void jobs_with_the_same_bytes_that_finish_together_make_one_document(void
             assert_int_equal(r[i].code, CODE_OK);
         }
         assert_int_equal(fixture_number("SELECT count(*) FROM documents"), 1);
-        assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE status = 'completed' AND "
-                                        "document_id = (SELECT document_id FROM documents)"),
+        assert_int_equal(fixture_number(
+                             "SELECT count(*) FROM processing_jobs WHERE status = 'completed' AND "
+                             "document_id = (SELECT document_id FROM documents)"),
                          2);
-        assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE result->>'duplicate_of' = "
-                                        "(SELECT document_id::text FROM documents)"),
+        assert_int_equal(fixture_number(
+                             "SELECT count(*) FROM processing_jobs WHERE result->>'duplicate_of' = "
+                             "(SELECT document_id::text FROM documents)"),
                          1);
         /* What the second one read is gone with it. */
         assert_int_equal(fixture_number("SELECT count(*) FROM document_pages"), 1);

@@ -2,8 +2,8 @@
 /* test_state.c - the table of the state machine (jobs/state.h) against the SQL that moves jobs.
  *
  * The arrows are written twice: in the table, for the code that asks, and in the guards of the
- * statements, for the database that decides. Each statement is run on a job in each state, and what it
- * did must be an arrow of the table; and each arrow of this version must be some statement's. */
+ * statements, for the database that decides. Each statement is run on a job in each state, and what
+ * it did must be an arrow of the table; and each arrow of this version must be some statement's. */
 #include "tests/support/fixture.h"
 
 #include <stdio.h>
@@ -12,7 +12,8 @@
 #include "base/str.h"
 #include "jobs/state.h"
 
-static const char *const states[] = {"pending", "processing", "completed", "failed", "cancelled", "retrying"};
+static const char *const states[] = {"pending", "processing", "completed",
+                                     "failed",  "cancelled",  "retrying"};
 
 static void names_and_numbers_are_one_to_one(void **state)
 {
@@ -56,10 +57,12 @@ static const char *job_in(const char *status, const char *of_pool)
     assert_non_null(id);
     str_uuid(id);
     bool held = strcmp(status, "processing") == 0;
-    fixture_sql("INSERT INTO processing_jobs (job_id, task_type, priority, status, payload, max_retries, "
-                "claim_epoch, pool_id, started_at) VALUES ('%s', 'single_document', 'medium', '%s', '{}', 3, "
-                "1, %s%s%s, now())",
-                id, status, held ? "'" : "", held ? of_pool : "NULL", held ? "'" : "");
+    fixture_sql(
+        "INSERT INTO processing_jobs (job_id, task_type, priority, status, payload, max_retries, "
+        "claim_epoch, pool_id, started_at) VALUES ('%s', 'single_document', 'medium', '%s', '{}', "
+        "3, "
+        "1, %s%s%s, now())",
+        id, status, held ? "'" : "", held ? of_pool : "NULL", held ? "'" : "");
     return id;
 }
 
@@ -125,8 +128,8 @@ static enum code do_sweep(const char *id)
 
 static enum code do_progress(const char *id)
 {
-    struct pool_worker w = {.name = "general-1", .running = true, .epoch = 1, .progress_due = true,
-                            .percent = 50};
+    struct pool_worker w = {
+        .name = "general-1", .running = true, .epoch = 1, .progress_due = true, .percent = 50};
     struct pool_orders orders;
     snprintf(w.job_id, sizeof(w.job_id), "%s", id);
     return pools_beat(&fx.cx, fx.jobs, pool, &w, 1, &orders);
@@ -170,12 +173,15 @@ static void every_statement_moves_jobs_along_the_arrows_only(void **state)
         }
     for (unsigned from = 0; from < 8; from++)
         for (unsigned to = 0; to < 8; to++) {
-            bool retry = to == LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PENDING &&
-                         from != LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PROCESSING; /* not in this version */
-            if (!retry && state_may_move((Localrag__V1__JobStatus)from, (Localrag__V1__JobStatus)to) &&
+            bool retry =
+                to == LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PENDING &&
+                from != LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PROCESSING; /* not in this version */
+            if (!retry &&
+                state_may_move((Localrag__V1__JobStatus)from, (Localrag__V1__JobStatus)to) &&
                 !seen[from][to])
                 fail_msg("no statement moves a job from %s to %s",
-                         state_name((Localrag__V1__JobStatus)from), state_name((Localrag__V1__JobStatus)to));
+                         state_name((Localrag__V1__JobStatus)from),
+                         state_name((Localrag__V1__JobStatus)to));
         }
 }
 
@@ -183,15 +189,16 @@ static void a_row_in_no_state_or_held_without_a_pool_cannot_be_written(void **st
 {
     (void)state;
     const char *id = job_in("pending", NULL);
-    static const char *const bad[] = {"status = 'running'", "status = 'processing'",
-                                      "pool_id = gen_random_uuid()", "progress = 101", "priority = 'urgent'",
-                                      "task_type = 'thing'"};
+    static const char *const bad[] = {"status = 'running'",          "status = 'processing'",
+                                      "pool_id = gen_random_uuid()", "progress = 101",
+                                      "priority = 'urgent'",         "task_type = 'thing'"};
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
-        assert_string_equal(fixture_sql("DO $$ BEGIN UPDATE processing_jobs SET %s WHERE job_id = '%s'; "
-                                        "RAISE EXCEPTION 'written'; EXCEPTION WHEN check_violation THEN "
-                                        "NULL; END $$; SELECT 'refused'",
-                                        bad[i], id),
-                            "refused");
+        assert_string_equal(
+            fixture_sql("DO $$ BEGIN UPDATE processing_jobs SET %s WHERE job_id = '%s'; "
+                        "RAISE EXCEPTION 'written'; EXCEPTION WHEN check_violation THEN "
+                        "NULL; END $$; SELECT 'refused'",
+                        bad[i], id),
+            "refused");
 }
 
 int main(void)
@@ -200,7 +207,8 @@ int main(void)
         cmocka_unit_test(names_and_numbers_are_one_to_one),
         cmocka_unit_test(nothing_leaves_completed_and_terminal_means_finished),
         cmocka_unit_test_setup(every_statement_moves_jobs_along_the_arrows_only, fixture_empty),
-        cmocka_unit_test_setup(a_row_in_no_state_or_held_without_a_pool_cannot_be_written, fixture_empty),
+        cmocka_unit_test_setup(a_row_in_no_state_or_held_without_a_pool_cannot_be_written,
+                               fixture_empty),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -58,8 +58,10 @@ static void a_submitted_job_is_a_row_and_a_hint(void **state)
     assert_non_null(job->created_at);
     assert_true(llabs(job->created_at->seconds - clk_wall_us() / 1000000) < 60);
     assert_null(job->started_at);
-    assert_string_equal(fixture_sql("SELECT payload->'metadata'->'a'->>1 FROM processing_jobs"), "zwei");
-    assert_string_equal(fixture_sql("SELECT encode(sealed_password, 'escape') FROM processing_jobs"),
+    assert_string_equal(fixture_sql("SELECT payload->'metadata'->'a'->>1 FROM processing_jobs"),
+                        "zwei");
+    assert_string_equal(fixture_sql(
+                            "SELECT encode(sealed_password, 'escape') FROM processing_jobs"),
                         "\\000sealed");
 }
 
@@ -69,8 +71,10 @@ static void times_keep_their_microseconds(void **state)
     const char *id = fixture_job("medium");
     Localrag__V1__Job *job;
     for (int us = 0; us < 1000000; us += 99991) {
-        fixture_sql("UPDATE processing_jobs SET created_at = to_timestamp(1764000000) + %d * interval "
-                    "'1 microsecond'", us);
+        fixture_sql(
+            "UPDATE processing_jobs SET created_at = to_timestamp(1764000000) + %d * interval "
+            "'1 microsecond'",
+            us);
         OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, id, &job));
         assert_int_equal(job->created_at->seconds, 1764000000);
         assert_int_equal(job->created_at->nanos, us * 1000);
@@ -193,12 +197,14 @@ static void a_closed_or_full_queue_takes_nothing(void **state)
     struct job_submission in = fixture_submission(new_id(), "hash");
     struct job_submitted out;
     fx.settings.queue_enabled = false;
-    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)), "TASK_QUEUE_ENABLED");
+    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)),
+             "TASK_QUEUE_ENABLED");
     fx.settings.queue_enabled = true;
     fx.settings.queue_max_backlog = 2;
     fixture_job("low");
     fixture_job("low");
-    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)), "QUEUE_MAX_BACKLOG");
+    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)),
+             "QUEUE_MAX_BACKLOG");
     fixture_sql("UPDATE processing_jobs SET status = 'cancelled' WHERE id = (SELECT min(id) FROM "
                 "processing_jobs)");
     OK(&fx.cx, jobs_submit(&fx.cx, fx.jobs, &in, &out)); /* finished jobs are no backlog */
@@ -238,8 +244,10 @@ static void an_id_that_is_none_is_told_from_one_that_nobody_has(void **state)
 {
     (void)state;
     Localrag__V1__Job *job;
-    CONTAINS(FAILS(&fx.cx, CODE_INVALID_ARGUMENT, jobs_get(&fx.cx, fx.jobs, "x'; --", &job)), "UUID");
-    CONTAINS(FAILS(&fx.cx, CODE_NOT_FOUND, jobs_get(&fx.cx, fx.jobs, new_id(), &job)), "does not exist");
+    CONTAINS(FAILS(&fx.cx, CODE_INVALID_ARGUMENT, jobs_get(&fx.cx, fx.jobs, "x'; --", &job)),
+             "UUID");
+    CONTAINS(FAILS(&fx.cx, CODE_NOT_FOUND, jobs_get(&fx.cx, fx.jobs, new_id(), &job)),
+             "does not exist");
     FAILS(&fx.cx, CODE_INVALID_ARGUMENT, jobs_cancel(&fx.cx, fx.jobs, ""));
     FAILS(&fx.cx, CODE_NOT_FOUND, jobs_cancel(&fx.cx, fx.jobs, new_id()));
 }
@@ -251,7 +259,10 @@ static void a_progress_hint_counts_only_with_the_rows_epoch_and_ahead_of_it(void
     fixture_pool(1, pool);
     const char *id = fixture_job("medium");
     struct job_claim claim = fixture_claim(pool, id);
-    struct job_progress p = {.percent = 40, .pages_done = 4, .pages_total = 10, .message = "page 5 of 10"};
+    struct job_progress p = {.percent = 40,
+                             .pages_done = 4,
+                             .pages_total = 10,
+                             .message = "page 5 of 10"};
     Localrag__V1__Job *job;
     jobs_publish_progress(&fx.cx, fx.jobs, &claim, &p);
     OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, id, &job));
@@ -260,8 +271,12 @@ static void a_progress_hint_counts_only_with_the_rows_epoch_and_ahead_of_it(void
     assert_string_equal(job->progress_message, "page 5 of 10");
 
     const char *key = fixture_key(ctx_printf(&fx.cx, "progress:%s", id));
-    static const char *const lies[] = {"p %s 0 90 9 10 older claim", "p %s 2 90 9 10 no such claim yet",
-                                       "p %s 1 100 10 10 done, really", "p %s 1 nan 1 1 x", "garbage", "",
+    static const char *const lies[] = {"p %s 0 90 9 10 older claim",
+                                       "p %s 2 90 9 10 no such claim yet",
+                                       "p %s 1 100 10 10 done, really",
+                                       "p %s 1 nan 1 1 x",
+                                       "garbage",
+                                       "",
                                        "p %s 1 90 9 10 \x1b[31mred"};
     for (unsigned i = 0; i < ARRAY_LEN(lies); i++) {
         REDIS("SET", key, ctx_printf(&fx.cx, lies[i], id));
@@ -289,9 +304,11 @@ static void the_list_filters_by_state_and_type_and_hides_children_and_maintenanc
     Localrag__V1__ListJobsRequest in;
     Localrag__V1__ListJobsResponse out;
     const char *parent = fixture_job("medium");
-    const char *child = fixture_job("medium"), *keeper = fixture_job("low"), *gone = fixture_job("high");
-    fixture_sql("UPDATE processing_jobs SET parent_job_id = '%s', parent_path = 'a' WHERE job_id = '%s'",
-                parent, child);
+    const char *child = fixture_job("medium"), *keeper = fixture_job("low"),
+               *gone = fixture_job("high");
+    fixture_sql(
+        "UPDATE processing_jobs SET parent_job_id = '%s', parent_path = 'a' WHERE job_id = '%s'",
+        parent, child);
     fixture_sql("UPDATE processing_jobs SET task_type = 'maintenance' WHERE job_id = '%s'", keeper);
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, gone));
 
@@ -334,8 +351,9 @@ static void paging_sees_every_job_once_while_new_ones_come(void **state)
     (void)state;
     Localrag__V1__ListJobsRequest in;
     Localrag__V1__ListJobsResponse out;
-    fixture_sql("INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries) "
-                "SELECT gen_random_uuid(), 'single_document', 'low', '{}', 3 FROM generate_series(1, 25)");
+    fixture_sql(
+        "INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries) "
+        "SELECT gen_random_uuid(), 'single_document', 'low', '{}', 3 FROM generate_series(1, 25)");
     const char *token = "";
     char seen[25][37];
     int n = 0;
@@ -373,7 +391,8 @@ static void bad_list_arguments_are_named(void **state)
     do {                                                                                           \
         ask(&in, &out);                                                                            \
         in.field = value;                                                                          \
-        CONTAINS(FAILS(&fx.cx, CODE_INVALID_ARGUMENT, jobs_list(&fx.cx, fx.jobs, &in, &out)), #field); \
+        CONTAINS(FAILS(&fx.cx, CODE_INVALID_ARGUMENT, jobs_list(&fx.cx, fx.jobs, &in, &out)),      \
+                 #field);                                                                          \
     } while (0)
     BAD(limit, 201);
     BAD(limit, -1);
@@ -398,7 +417,8 @@ static void a_cancelled_job_is_final_at_once_and_its_worker_and_watchers_are_tol
     struct job_claim claim = fixture_claim(pool, id);
     CLEANUP(kv_closep) struct kv *kv = NULL;
     OK(&fx.cx, kv_open(&fx.cx, &fx.settings.redis, &kv));
-    const char *channels[] = {event_channel(&fx.cx, &fx.settings), control_channel(&fx.cx, &fx.settings)};
+    const char *channels[] = {event_channel(&fx.cx, &fx.settings),
+                              control_channel(&fx.cx, &fx.settings)};
     OK(&fx.cx, kv_subscribe(&fx.cx, kv, 2, channels));
 
     char upper[37];
@@ -406,9 +426,10 @@ static void a_cancelled_job_is_final_at_once_and_its_worker_and_watchers_are_tol
         upper[i] = (char)(id[i] >= 'a' && id[i] <= 'f' ? id[i] - 32 : id[i]);
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, upper));
     assert_string_equal(fixture_status(id), "cancelled");
-    assert_string_equal(fixture_sql("SELECT pool_id IS NULL AND completed_at IS NOT NULL AND sealed_password "
-                                    "IS NULL FROM processing_jobs"),
-                        "t");
+    assert_string_equal(
+        fixture_sql("SELECT pool_id IS NULL AND completed_at IS NOT NULL AND sealed_password "
+                    "IS NULL FROM processing_jobs"),
+        "t");
     struct event e;
     for (int i = 0; i < 2; i++) {
         struct kv_message m;
@@ -427,8 +448,8 @@ static void waiting_jobs_can_be_cancelled_twice_and_finished_ones_not_at_all(voi
     (void)state;
     char pool[37];
     fixture_pool(1, pool);
-    const char *pending = fixture_job("low"), *retrying = fixture_job("low"), *done = fixture_job("low"),
-               *failed = fixture_job("low");
+    const char *pending = fixture_job("low"), *retrying = fixture_job("low"),
+               *done = fixture_job("low"), *failed = fixture_job("low");
     struct job_claim claim = fixture_claim(pool, retrying);
     OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &claim, CODE_UNAVAILABLE, "away"));
     claim = fixture_claim(pool, failed);

@@ -250,6 +250,63 @@ static int run(struct tool *t)
     return 0;
 }
 
+static bool options(int argc, char **argv, struct tool *t)
+{
+    int c;
+    while ((c = getopt(argc, argv, "x:t:p:l:L:d:m:j:M:T:r:nAqs")) != -1) {
+        switch (c) {
+        case 'x':
+            t->program = optarg;
+            break;
+        case 't':
+            t->type = optarg;
+            break;
+        case 'p':
+            t->password = optarg;
+            break;
+        case 'l':
+            t->languages = optarg;
+            break;
+        case 'L':
+            t->open_languages = optarg;
+            break;
+        case 'd':
+            t->tessdata = optarg;
+            break;
+        case 'm':
+            t->memory = atoll(optarg);
+            break;
+        case 'j':
+            t->parallel = atoi(optarg);
+            break;
+        case 'M':
+            t->max_pages = atoi(optarg);
+            break;
+        case 'T':
+            t->timeout_ms = atoi(optarg);
+            break;
+        case 'r':
+            t->dpi = atoi(optarg);
+            break;
+        case 'n':
+            t->no_ocr = true;
+            break;
+        case 'A':
+            t->all_ocr = true;
+            break;
+        case 'q':
+            t->quiet = true;
+            break;
+        case 's':
+            t->summary = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind + 1 == argc && t->parallel > 0 && t->parallel <= 64;
+}
+
 int main(int argc, char **argv)
 {
     struct tool t = {.type = "",
@@ -259,60 +316,7 @@ int main(int argc, char **argv)
                      .parallel = 2,
                      .max_pages = 20000,
                      .timeout_ms = 120000};
-    int c;
-    while ((c = getopt(argc, argv, "x:t:p:l:L:d:m:j:M:T:r:nAqs")) != -1) {
-        switch (c) {
-        case 'x':
-            t.program = optarg;
-            break;
-        case 't':
-            t.type = optarg;
-            break;
-        case 'p':
-            t.password = optarg;
-            break;
-        case 'l':
-            t.languages = optarg;
-            break;
-        case 'L':
-            t.open_languages = optarg;
-            break;
-        case 'd':
-            t.tessdata = optarg;
-            break;
-        case 'm':
-            t.memory = atoll(optarg);
-            break;
-        case 'j':
-            t.parallel = atoi(optarg);
-            break;
-        case 'M':
-            t.max_pages = atoi(optarg);
-            break;
-        case 'T':
-            t.timeout_ms = atoi(optarg);
-            break;
-        case 'r':
-            t.dpi = atoi(optarg);
-            break;
-        case 'n':
-            t.no_ocr = true;
-            break;
-        case 'A':
-            t.all_ocr = true;
-            break;
-        case 'q':
-            t.quiet = true;
-            break;
-        case 's':
-            t.summary = true;
-            break;
-        default:
-            return 2;
-        }
-    }
-    if (optind + 1 != argc || t.parallel < 1 || t.parallel > 64 ||
-        (t.fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) < 0) {
+    if (!options(argc, argv, &t) || (t.fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) < 0) {
         fprintf(stderr, "usage: boxtool [-x EXTRACTOR] [-t TYPE] [-p PASSWORD] [-j N] [-T MS] "
                         "[-m BYTES] [-M PAGES] [-r DPI] [-n no OCR] [-A all OCR] [-q] [-s] FILE\n");
         return 2;

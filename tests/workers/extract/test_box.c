@@ -471,8 +471,8 @@ int main(void)
         cmocka_unit_test(idle_memory),      cmocka_unit_test(text_of_a_pdf),
         cmocka_unit_test(ocr_of_a_pdf),     cmocka_unit_test(a_picture_without_words),
         cmocka_unit_test(engines),          cmocka_unit_test(refused_documents),
-        cmocka_unit_test(lying_page_trees), cmocka_unit_test(cut_off),           cmocka_unit_test(passwords),
-        cmocka_unit_test(requests_out_of_turn),
+        cmocka_unit_test(lying_page_trees), cmocka_unit_test(cut_off),
+        cmocka_unit_test(passwords),        cmocka_unit_test(requests_out_of_turn),
         cmocka_unit_test(languages),        cmocka_unit_test(killed_child),
         cmocka_unit_test(memory_limit),     cmocka_unit_test(dead_zygote_is_replaced),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_box_life.c - who outlives whom: no extractor process may be left when its worker is gone, and
- * the models of other languages can be asked for. */
+/* test_box_life.c - who outlives whom: no extractor process may be left when its worker is gone,
+ * and the models of other languages can be asked for. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,8 @@
 
 static const char plain[] = "just a text\n";
 
-/* In a process of its own: a box and a child that waits for a request. Tells both pids, then waits. */
+/* In a process of its own: a box and a child that waits for a request. Tells both pids, then waits.
+ */
 static void be_worker(int out)
 {
     struct ctx cx;
@@ -137,7 +138,8 @@ static void many_threads(void **state)
 static bool find_model(char out[PATH_MAX])
 {
     const char *dir = getenv("TESSDATA_PREFIX");
-    snprintf(out, PATH_MAX, "%s/eng.traineddata", dir ? dir : "/usr/share/tesseract-ocr/5/tessdata");
+    snprintf(out, PATH_MAX, "%s/eng.traineddata",
+             dir ? dir : "/usr/share/tesseract-ocr/5/tessdata");
     return access(out, R_OK) == 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_tiff.c - the chain of pages in TIFF files: honest ones, both byte orders, BigTIFF, and lies. */
+/* test_tiff.c - the chain of pages in TIFF files: honest ones, both byte orders, BigTIFF, and lies.
+ */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
