@@ -40,10 +40,9 @@ class Readers(threading.Thread):
                     live.append(who)
             self.live = live
 
-    def victim(self, scans):
-        """The reader that has worked longest on its document, 0: none that would be missed."""
-        who = max(self.live, key=lambda w: self.worked[w], default=None)
-        return who[0] if who and (not scans or self.worked[who] >= WORKED) else 0
+    def victim(self, but=()):
+        """A reader that works on a page for a while, none of `but`; 0: none."""
+        return next((w[0] for w in self.live if w not in but and self.worked[w] >= WORKED), 0)
 
     def hard_workers(self):
         return sum(seconds >= WORKED for seconds in self.worked.values())
@@ -59,10 +58,12 @@ def kill_at(stack, job_id, at, whom, scans, readers):
     for when, job in stack.events(job_id):
         if killed or job["status"] != "processing" or job["pages_done"] < at:
             continue
-        if whom == "reader" and scans:  # pages_done stands still while a page is read
-            victim = lib.wait_until("a reader is at work", lambda: readers.victim(True), 30, 0.005)
-        else:
-            victim = readers.victim(False) if whom == "reader" else worker
+        victim = worker
+        if whom == "reader" and scans:  # not the one that has just finished: its successor
+            before = list(readers.worked)
+            victim = lib.wait_until("a reader is at work", lambda: readers.victim(before), 60, 0.005)
+        elif whom == "reader":
+            victim = next((w[0] for w in readers.live), 0)
         if not victim:
             continue  # between two readers; the next event will do
         os.kill(victim, signal.SIGKILL)

@@ -56,14 +56,16 @@ backing_start() {
 }
 
 # settings_now - every setting somebody chose, for comparing with what the running server was given.
-settings_now() { "$BIN/localrag-server" --check-config | grep -v '# default$' | sort; }
+settings_now() { "$BIN/localrag-server" --check-config | grep -v '# \(default\|unset\)$' | sort; }
 
+# need_ports - before anything is stopped: those that the running server is about to give up are free.
 need_ports() {
-    local name
+    local name port ours=' '
+    [ -z "$SERVER_PID" ] || ours=" ${HTTP##*:} ${GRPC##*:} ${ADMIN##*:} "
     for name in PORT:8080 GRPC_PORT:50051 ADMIN_PORT:9090; do
-        local port
         port=$(setting "${name%:*}" "${name#*:}")
         [[ $port =~ ^[0-9]+$ ]] || die "${name%:*}=\"$port\" is not a port"
+        [[ $ours == *" $port "* ]] && continue
         listening "$port" || continue
         die "port $port is in use by another program; choose a free one: ${name%:*}=$(free_port) ./dev ${COMMAND}"
     done
@@ -85,6 +87,7 @@ stack_up() {
     local config
     config=$(settings_now) || die "the settings above need a change (environment or .env)"
     if [ -n "$SERVER_PID" ] && server_outdated "$config"; then
+        need_ports
         say "restarting the server: $WHY"
         server_stop
         stack_env
@@ -93,6 +96,7 @@ stack_up() {
         need_ports
         server_start "$config"
     fi
+    server_wait
     unlock
 }
 
@@ -106,14 +110,17 @@ server_outdated() {
 
 server_start() {
     say "starting localrag-server and its workers"
-    mkdir -p "$DATA_PATH" "$UPLOADS_PATH" 2>/dev/null || true
-    local log=$DEV/log/server.log
     # Relative paths in settings are meant from the checkout, where .env lies.
-    detach "$log" env -C "$ROOT" "$BIN/localrag-server"
+    detach "$DEV/log/server.log" env -C "$ROOT" "$BIN/localrag-server"
     SERVER_PID=$DETACHED
     echo "$SERVER_PID" >"$DEV/server.pid"
     printf '%s\n' "$1" >"$DEV/config"
     printf '%s=%q\n' HTTP "$HTTP" GRPC "$GRPC" ADMIN "$ADMIN" >"$DEV/addresses"
+}
+
+# server_wait - until server and workers are healthy; also for one that was started before.
+server_wait() {
+    local log=$DEV/log/server.log
     wait_until "${LOCALRAG_UP_SECONDS:-60}" server_ready_or_dead || true
     if ! alive "$SERVER_PID"; then
         show_end "$log"
@@ -123,9 +130,10 @@ server_start() {
         die "localrag-server is not ready after ${LOCALRAG_UP_SECONDS:-60} s; its log is \"$log\""
     fi
     case $(workers_state) in
-    stopped) warn "the workers are stopped by request; start them with: build/release/bin/localrag workers start" ;;
-    disabled) warn "TASK_QUEUE_ENABLED=false: nothing will be processed" ;;
     healthy | unknown) ;;
+    stopped) warn "the workers are stopped by request: jobs wait" ;;
+    disabled) warn "TASK_QUEUE_ENABLED=false: nothing will be processed" ;;
+    elsewhere) warn "TASK_MAX_WORKERS=0: jobs wait for a localrag-worker started elsewhere" ;;
     *) show_end "$log"; die "the workers are $(workers_state) after ${LOCALRAG_UP_SECONDS:-60} s; see \"$log\"" ;;
     esac
 }
@@ -135,6 +143,7 @@ curl_ok() { curl -fsS -o /dev/null --max-time 5 "$1" 2>/dev/null; }
 # workers_state - the status word of the worker health; "unknown" when it takes a key we do not have.
 workers_state() {
     local body
+    [ "$(setting TASK_MAX_WORKERS 4)" != 0 ] || { echo elsewhere; return; }
     body=$(curl -sS --max-time 5 ${LOCALRAG_API_KEY:+-H "X-Api-Key: $LOCALRAG_API_KEY"} \
         "$HTTP/api/v1/health/workers" 2>/dev/null) || { echo unreachable; return; }
     case $body in
@@ -146,7 +155,7 @@ workers_state() {
 server_ready_or_dead() {
     alive "$SERVER_PID" || return 0
     curl_ok "$ADMIN/readyz" || return 1
-    case $(workers_state) in healthy | stopped | disabled | unknown) ;; *) return 1 ;; esac
+    case $(workers_state) in healthy | stopped | disabled | elsewhere | unknown) ;; *) return 1 ;; esac
 }
 
 server_stop() {

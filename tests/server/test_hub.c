@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_hub.c - what a watcher of a job is told, whatever becomes of the hints (server/hub.h).
  *
- * The hub's thread is real and so are the servers; the test acts as worker and as reader. To see that
- * something is not told, something else is told behind it. */
+ * The hub's thread is real and so are the servers; the test acts as worker and as reader. To see
+ * that something is not told, something else is told behind it. */
 #include "tests/support/fixture.h"
 
 #include <pthread.h>
@@ -86,7 +86,10 @@ static void expect_state(struct watcher *w, int ms, Localrag__V1__JobStatus stat
 
 static void publish(const struct job_claim *claim, double percent)
 {
-    struct job_progress p = {.percent = percent, .pages_done = (int)percent, .pages_total = 100, .message = "m"};
+    struct job_progress p = {.percent = percent,
+                             .pages_done = (int)percent,
+                             .pages_total = 100,
+                             .message = "m"};
     jobs_publish_progress(&fx.cx, fx.jobs, claim, &p);
 }
 
@@ -245,7 +248,7 @@ static void what_was_said_while_the_subscription_was_lost_is_looked_up(void **st
     const char *id = fixture_job("medium");
     struct watcher *w = watch(id);
     expect_state(w, 0, STATUS(PENDING));
-    REDIS("CLIENT", "KILL", "TYPE", "pubsub");
+    fixture_cut_redis();
     fixture_sql("UPDATE processing_jobs SET status = 'cancelled', completed_at = now()");
     expect_state(w, AFTER_A_POLL, STATUS(CANCELLED));
     hub_unwatch(w);
@@ -279,8 +282,9 @@ static void a_database_that_went_away_is_no_end(void **state)
     const char *id = fixture_job("medium");
     struct watcher *w = watch(id);
     expect_state(w, 0, STATUS(PENDING));
-    fixture_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()");
+    fixture_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'localrag-server hub'");
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, id));
     expect_state(w, AFTER_A_POLL, STATUS(CANCELLED));
     hub_unwatch(w);

@@ -389,7 +389,7 @@ static bool open_shortened(struct pdf *d)
     static const char end[] = "endobj";
     size_t n = d->src.len;
     while (n >= sizeof(end) - 1 &&
-           memcmp(d->src.data + n - (sizeof(end) - 1), end, sizeof(end) - 1))
+           memcmp(d->src.data + n - (sizeof(end) - 1), end, sizeof(end) - 1) != 0)
         n--;
     if (n < sizeof(end) - 1 || n == d->src.len)
         return false;
