@@ -74,7 +74,7 @@ need_ports() {
 cmd_up() {
     [ $# -eq 0 ] || usage_error "up takes no arguments"
     stack_up
-    say "up: dashboard $HTTP  gRPC $GRPC  metrics $ADMIN/metrics"
+    say "up: REST $HTTP  gRPC $GRPC  metrics $ADMIN/metrics"
 }
 
 stack_up() {
@@ -100,7 +100,8 @@ stack_up() {
     unlock
 }
 
-# server_outdated CONFIG - runs an older build, or was not told a setting that is given now?
+# server_outdated CONFIG - runs an older build, or was not told a setting that is given now? One that
+# was given then and is not now stays in force until ./dev down.
 server_outdated() {
     WHY='a new build'
     [[ $(readlink "/proc/$SERVER_PID/exe") != *' (deleted)' ]] || return 0
@@ -143,7 +144,8 @@ curl_ok() { curl -fsS -o /dev/null --max-time 5 "$1" 2>/dev/null; }
 # workers_state - the status word of the worker health; "unknown" when it takes a key we do not have.
 workers_state() {
     local body
-    [ "$(setting TASK_MAX_WORKERS 4)" != 0 ] || { echo elsewhere; return; }
+    # What the server was started with counts, not what this call was given.
+    grep -qs '^TASK_MAX_WORKERS=0 ' "$DEV/config" && { echo elsewhere; return; }
     body=$(curl -sS --max-time 5 ${LOCALRAG_API_KEY:+-H "X-Api-Key: $LOCALRAG_API_KEY"} \
         "$HTTP/api/v1/health/workers" 2>/dev/null) || { echo unreachable; return; }
     case $body in
@@ -161,7 +163,11 @@ server_ready_or_dead() {
 server_stop() {
     local grace pid
     grace=$(setting SHUTDOWN_GRACE 25)
-    grace=${grace%%[!0-9]*}
+    case $grace in
+    *[0-9]m) grace=$((${grace%%[!0-9]*} * 60)) ;;
+    *[0-9]h) grace=$((${grace%%[!0-9]*} * 3600)) ;;
+    *) grace=${grace%%[!0-9]*} ;;
+    esac
     if [ -n "$SERVER_PID" ]; then
         kill -TERM "$SERVER_PID" 2>/dev/null || true
         wait_until $((${grace:-25} + 10)) gone "$SERVER_PID" ||
@@ -277,9 +283,9 @@ cmd_run() {
     done
     echo
     echo "Everything keeps running. Look around:"
-    echo "  dashboard   $HTTP/"
-    echo "  jobs        curl $HTTP/api/v1/jobs    or    build/release/bin/localrag --server $GRPC jobs list"
-    echo "  documents   build/release/bin/localrag --server $GRPC documents list"
+    echo "  browser     $HTTP/"
+    echo "  jobs        curl $HTTP/api/v1/jobs"
+    echo "              build/release/bin/localrag --server $GRPC jobs list"
     echo "  stop        ./dev down"
     return "$status"
 }

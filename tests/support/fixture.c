@@ -257,6 +257,14 @@ void fixture_forget_redis(void)
           "0", fixture_key("*"));
 }
 
+const char *fixture_database_socket(void)
+{
+    if (PQhost(admin)[0] != '/')
+        fail_msg("TEST_DATABASE_URL names the host \"%s\", not the folder of a Unix socket",
+                 PQhost(admin));
+    return ctx_printf(&fx.cx, "%s/.s.PGSQL.%s", PQhost(admin), PQport(admin));
+}
+
 /* Not CLIENT KILL TYPE: other test programs use the same server. */
 void fixture_cut_redis(void)
 {

@@ -45,6 +45,9 @@ const char *fixture_key(const char *suffix); /* "{queue}:suffix" */
 /* What FLUSHALL does, to this program's keys only. */
 void fixture_forget_redis(void);
 
+/* The path of the Unix socket the database listens on; the test fails when there is none. */
+const char *fixture_database_socket(void);
+
 /* Cuts every Redis connection of this process but fx.kv's. */
 void fixture_cut_redis(void);
 
