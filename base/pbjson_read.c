@@ -337,6 +337,7 @@ static enum code read_choice(struct ctx *cx, ProtobufCMessage *m, const json_t *
         const char *key;
         json_t *v;
         json_object_foreach ((json_t *)j, key, v)
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): f is an element of an array */
             fits = fits && protobuf_c_message_descriptor_get_field_by_name(f->descriptor, key);
         if (fits && chosen)
             return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": can be read in two ways",

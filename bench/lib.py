@@ -354,8 +354,13 @@ def identity(pid):
 
 
 def cpu_seconds(pid):
-    stat = stat_of(pid)
-    return (int(stat[1][11]) + int(stat[1][12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time; from the scheduler where it can be had, finer than clock ticks."""
+    try:
+        tasks = os.listdir("/proc/%d/task" % pid)
+        return sum(int(read("/proc/%d/task/%s/schedstat" % (pid, t)).split()[0]) for t in tasks) / 1e9
+    except (OSError, IndexError):
+        stat = stat_of(pid)
+        return (int(stat[1][11]) + int(stat[1][12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
 def kilobytes(pid, file, key):

@@ -31,7 +31,7 @@ done | awk '
         door(n++, "^grpc/",                         "^(server/rpc[^/]*|client/conn[^/]*)\\.[ch]$")
         door(n++, "^microhttpd\\.h$",               "^server/(rest[^/]*|admin)\\.[ch]$")
         door(n++, "^mupdf/",                        "^workers/extract/doc_pdf[^/]*\\.[ch]$")
-        door(n++, "^(tesseract|leptonica)/|^allheaders\\.h$", "^workers/extract/doc_(ocr|image)[^/]*\\.[ch]$")
+        door(n++, "^(tesseract|leptonica)/|^allheaders\\.h$", "^workers/extract/(doc_ocr|doc_image|ocr_)[^/]*\\.[ch]$")
         door(n++, "^jansson\\.h$",                  "^base/pbjson[^/]*\\.[ch]$")
         door(n++, "^curl/",                         "^(workers/embed/http|store/blob_s3)\\.[ch]$")
         door(n++, "^seccomp\\.h$|^linux/(seccomp|landlock)\\.h$", "^workers/extract/[^/]*\\.[ch]$")

@@ -172,11 +172,11 @@ servers_stop() {
         kill -INT "$PG_PID" 2>/dev/null || true
         wait_until 60 gone "$PG_PID" || { warn "PostgreSQL took over 60 s to stop"; kill -QUIT "$PG_PID"; }
     fi
+    case $SOCKETS in /tmp/localrag-*) rm -rf "$SOCKETS" ;; esac
 }
 
 # servers_remove DIR - stops both and removes everything, for test runs.
 servers_remove() {
     servers_stop "$1"
-    [ -z "$SOCKETS" ] || rm -rf "$SOCKETS"
     rm -rf "$1"
 }

@@ -6,6 +6,8 @@
 # stopped. It runs as whoever calls ./dev, with its data under .dev/data.
 
 BIN=$ROOT/build/release/bin
+# Building only these leaves out the tests.
+PROGRAMS=(localrag-server localrag-worker localrag-extract localrag)
 
 # stack_env - what the server is told unless the caller or .env says otherwise.
 stack_env() {
@@ -54,14 +56,16 @@ backing_start() {
 }
 
 # settings_now - every setting somebody chose, for comparing with what the running server was given.
-settings_now() { "$BIN/localrag-server" --check-config | grep -v '# default$' | sort; }
+settings_now() { "$BIN/localrag-server" --check-config | grep -v '# \(default\|unset\)$' | sort; }
 
+# need_ports - before anything is stopped: those that the running server is about to give up are free.
 need_ports() {
-    local name
+    local name port ours=' '
+    [ -z "$SERVER_PID" ] || ours=" ${HTTP##*:} ${GRPC##*:} ${ADMIN##*:} "
     for name in PORT:8080 GRPC_PORT:50051 ADMIN_PORT:9090; do
-        local port
         port=$(setting "${name%:*}" "${name#*:}")
         [[ $port =~ ^[0-9]+$ ]] || die "${name%:*}=\"$port\" is not a port"
+        [[ $ours == *" $port "* ]] && continue
         listening "$port" || continue
         die "port $port is in use by another program; choose a free one: ${name%:*}=$(free_port) ./dev ${COMMAND}"
     done
@@ -70,19 +74,20 @@ need_ports() {
 cmd_up() {
     [ $# -eq 0 ] || usage_error "up takes no arguments"
     stack_up
-    say "up: dashboard $HTTP  gRPC $GRPC  metrics $ADMIN/metrics"
+    say "up: REST $HTTP  gRPC $GRPC  metrics $ADMIN/metrics"
 }
 
 stack_up() {
     need_packages build
     lock
-    build release
+    build release "${PROGRAMS[@]}"
     stack_env
     backing_start
     server_load
     local config
     config=$(settings_now) || die "the settings above need a change (environment or .env)"
     if [ -n "$SERVER_PID" ] && server_outdated "$config"; then
+        need_ports
         say "restarting the server: $WHY"
         server_stop
         stack_env
@@ -91,10 +96,12 @@ stack_up() {
         need_ports
         server_start "$config"
     fi
+    server_wait
     unlock
 }
 
-# server_outdated CONFIG - runs an older build, or was not told a setting that is given now?
+# server_outdated CONFIG - runs an older build, or was not told a setting that is given now? One that
+# was given then and is not now stays in force until ./dev down.
 server_outdated() {
     WHY='a new build'
     [[ $(readlink "/proc/$SERVER_PID/exe") != *' (deleted)' ]] || return 0
@@ -104,14 +111,17 @@ server_outdated() {
 
 server_start() {
     say "starting localrag-server and its workers"
-    mkdir -p "$DATA_PATH" "$UPLOADS_PATH" 2>/dev/null || true
-    local log=$DEV/log/server.log
     # Relative paths in settings are meant from the checkout, where .env lies.
-    detach "$log" env -C "$ROOT" "$BIN/localrag-server"
+    detach "$DEV/log/server.log" env -C "$ROOT" "$BIN/localrag-server"
     SERVER_PID=$DETACHED
     echo "$SERVER_PID" >"$DEV/server.pid"
     printf '%s\n' "$1" >"$DEV/config"
     printf '%s=%q\n' HTTP "$HTTP" GRPC "$GRPC" ADMIN "$ADMIN" >"$DEV/addresses"
+}
+
+# server_wait - until server and workers are healthy; also for one that was started before.
+server_wait() {
+    local log=$DEV/log/server.log
     wait_until "${LOCALRAG_UP_SECONDS:-60}" server_ready_or_dead || true
     if ! alive "$SERVER_PID"; then
         show_end "$log"
@@ -121,9 +131,10 @@ server_start() {
         die "localrag-server is not ready after ${LOCALRAG_UP_SECONDS:-60} s; its log is \"$log\""
     fi
     case $(workers_state) in
-    stopped) warn "the workers are stopped by request; start them with: build/release/bin/localrag workers start" ;;
-    disabled) warn "TASK_QUEUE_ENABLED=false: nothing will be processed" ;;
     healthy | unknown) ;;
+    stopped) warn "the workers are stopped by request: jobs wait" ;;
+    disabled) warn "TASK_QUEUE_ENABLED=false: nothing will be processed" ;;
+    elsewhere) warn "TASK_MAX_WORKERS=0: jobs wait for a localrag-worker started elsewhere" ;;
     *) show_end "$log"; die "the workers are $(workers_state) after ${LOCALRAG_UP_SECONDS:-60} s; see \"$log\"" ;;
     esac
 }
@@ -133,6 +144,8 @@ curl_ok() { curl -fsS -o /dev/null --max-time 5 "$1" 2>/dev/null; }
 # workers_state - the status word of the worker health; "unknown" when it takes a key we do not have.
 workers_state() {
     local body
+    # What the server was started with counts, not what this call was given.
+    grep -qs '^TASK_MAX_WORKERS=0 ' "$DEV/config" && { echo elsewhere; return; }
     body=$(curl -sS --max-time 5 ${LOCALRAG_API_KEY:+-H "X-Api-Key: $LOCALRAG_API_KEY"} \
         "$HTTP/api/v1/health/workers" 2>/dev/null) || { echo unreachable; return; }
     case $body in
@@ -144,13 +157,17 @@ workers_state() {
 server_ready_or_dead() {
     alive "$SERVER_PID" || return 0
     curl_ok "$ADMIN/readyz" || return 1
-    case $(workers_state) in healthy | stopped | disabled | unknown) ;; *) return 1 ;; esac
+    case $(workers_state) in healthy | stopped | disabled | elsewhere | unknown) ;; *) return 1 ;; esac
 }
 
 server_stop() {
     local grace pid
     grace=$(setting SHUTDOWN_GRACE 25)
-    grace=${grace%%[!0-9]*}
+    case $grace in
+    *[0-9]m) grace=$((${grace%%[!0-9]*} * 60)) ;;
+    *[0-9]h) grace=$((${grace%%[!0-9]*} * 3600)) ;;
+    *) grace=${grace%%[!0-9]*} ;;
+    esac
     if [ -n "$SERVER_PID" ]; then
         kill -TERM "$SERVER_PID" 2>/dev/null || true
         wait_until $((${grace:-25} + 10)) gone "$SERVER_PID" ||
@@ -266,9 +283,9 @@ cmd_run() {
     done
     echo
     echo "Everything keeps running. Look around:"
-    echo "  dashboard   $HTTP/"
-    echo "  jobs        curl $HTTP/api/v1/jobs    or    build/release/bin/localrag --server $GRPC jobs list"
-    echo "  documents   build/release/bin/localrag --server $GRPC documents list"
+    echo "  browser     $HTTP/"
+    echo "  jobs        curl $HTTP/api/v1/jobs"
+    echo "              build/release/bin/localrag --server $GRPC jobs list"
     echo "  stop        ./dev down"
     return "$status"
 }

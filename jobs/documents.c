@@ -210,6 +210,7 @@ enum code jobs_document_pages(struct ctx *cx, struct jobs *jobs,
         out->pages[out->n_pages++] = p;
         bytes += p->text ? strlen(p->text) : 0;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): n_pages says that pages is there */
     if (out->n_pages && out->pages[out->n_pages - 1]->page < s.total)
         out->next_page_token = ctx_printf(cx, "%d", out->pages[out->n_pages - 1]->page);
     return cx->failure.code;

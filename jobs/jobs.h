@@ -144,11 +144,11 @@ struct job_claim { /* texts live in the ctx of the claim call */
 enum code jobs_claim_password(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                               const char **ret_password) MUST_CHECK;
 
-/* Pops up to `max` ids from the lanes (high only, or all: every eighth call starts from the lower
- * ones). Waits at most timeout_ms (<= 1000) for the first. Redis away: UNAVAILABLE after a short
- * pause. */
+/* Pops up to `max` ids from one lane (high only, or all: every eighth call starts from the lower
+ * ones); *ret_high (may be NULL) says whether it was the high one. Waits at most timeout_ms (<=
+ * 1000) for the first. Redis away: UNAVAILABLE after a short pause. */
 enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms, int max,
-                    char ids[][37], int *ret_n) MUST_CHECK;
+                    char ids[][37], int *ret_n, bool *ret_high) MUST_CHECK;
 
 /* Claims ids[i] for workers[i] ("general-1") of the pool. Stale hints just do not come back.
  * A job with a crash behind it is claimed only when `pool_idle` and n == 1. */

@@ -171,7 +171,7 @@ static enum code take_first(struct ctx *cx, struct jobs *jobs, bool high_only, i
 }
 
 enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms, int max,
-                    char ids[][37], int *ret_n)
+                    char ids[][37], int *ret_n, bool *ret_high)
 {
     struct kv_reply first, more;
     int n = 0;
@@ -181,6 +181,8 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
         return pause_away(cx, timeout_ms);
     if (first.type != KV_ARRAY || first.n != 3 || first.items[0].type != KV_TEXT)
         return CODE_OK; /* nothing in time */
+    if (ret_high)
+        *ret_high = str_ends(first.items[0].text, ":high");
     take_id(cx, &first.items[1], ids, &n);
     if (max > 1) {
         char count[16];

@@ -37,6 +37,8 @@ struct box_child {
     int fd, status_fd, pidfd;
     pid_t pid;
     bool killed;
+    bool reaped; /* and `status` is known */
+    int status;
     struct frame_reader in;
 };
 
@@ -118,16 +120,24 @@ void box_child_closep(struct box_child **c)
 
 /* ---- how it ended ---- */
 
-static enum code ended(struct ctx *cx, struct box_child *c)
+static bool await_status(struct box_child *c)
 {
-    box_kill(c); /* it closed its talk: nothing more can come of it */
     struct pollfd p = {.fd = c->status_fd, .events = POLLIN};
-    int status, n;
+    int n;
     do
         n = poll(&p, 1, END_MS);
     while (n < 0 && errno == EINTR);
-    if (n <= 0 || read(c->status_fd, &status, sizeof(status)) != sizeof(status))
+    return n > 0 && read(c->status_fd, &c->status, sizeof(c->status)) == sizeof(c->status);
+}
+
+static enum code ended(struct ctx *cx, struct box_child *c)
+{
+    box_kill(c); /* it closed its talk: nothing more can come of it */
+    if (!c->reaped)
+        c->reaped = await_status(c);
+    if (!c->reaped)
         return ctx_fail(cx, CODE_UNAVAILABLE, "the extractor process died with its parent");
+    int status = c->status;
     if (WIFSIGNALED(status))
         return ctx_fail(cx, CODE_UNAVAILABLE, "the extractor process was killed by signal %d%s",
                         WTERMSIG(status),

@@ -96,12 +96,12 @@ static bool was_claimed(const struct job_claim *claims, int n, const char *id)
 }
 
 /* Claims ids for idle workers; what nobody got is remembered. */
-static enum code claim(struct ctx *cx, struct dispatch *d, const struct pool_idle *idle,
-                       bool high_only, char ids[][37], int n)
+static enum code claim(struct ctx *cx, struct dispatch *d, const struct pool_idle *idle, bool high,
+                       char ids[][37], int n)
 {
     const char *names[TAKE_MAX];
     struct job_claim claims[TAKE_MAX];
-    int n_names = pool_idle_names(d->pool, high_only, n, names);
+    int n_names = pool_idle_names(d->pool, high, n, names);
     int n_claims = 0;
     TRY(jobs_claim(cx, d->jobs, idle->pool_id, MIN(n, n_names), ids, names, idle->all && n == 1,
                    claims, &n_claims));
@@ -134,16 +134,17 @@ static enum code take(struct ctx *cx, struct dispatch *d, const struct pool_idle
     int max = idle->all ? 1 : high_only ? idle->n_high : idle->n_general;
     char ids[TAKE_MAX][37];
     int n = 0;
+    bool high = false;
     if (high_only)
         set_waiting(d, kv_client_id(d->jobs->kv));
     enum code code = jobs_take(cx, d->jobs, high_only, high_only ? HIGH_WAIT_MS : WAIT_MS,
-                               MIN(max, TAKE_MAX), ids, &n);
+                               MIN(max, TAKE_MAX), ids, &n, &high);
     set_waiting(d, 0);
     TRY(code);
     /* Ids that are not claimed are found by the sweep. */
     if (n == 0 || !pool_may_take(d->pool))
         return CODE_OK;
-    return claim(cx, d, idle, high_only, ids, n);
+    return claim(cx, d, idle, high, ids, n);
 }
 
 static enum code tick(struct ctx *cx, struct dispatch *d)

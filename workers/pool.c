@@ -201,13 +201,13 @@ bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idl
     return ready;
 }
 
-int pool_idle_names(struct pool *pool, bool high_only, int max, const char **ret_names)
+int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_names)
 {
     int n = 0;
     pthread_mutex_lock(&pool->lock);
-    /* High-priority workers are the first slots: the general ones are found from the end. */
-    for (int i = pool->n_slots - 1; i >= 0 && n < max; i--)
-        if (!pool->slots[i].busy && (!high_only || pool->slots[i].high_only))
+    /* High-priority workers are the first slots, so a high job leaves the general ones free. */
+    for (int i = 0; i < pool->n_slots && n < max; i++)
+        if (!pool->slots[i].busy && (high || !pool->slots[i].high_only))
             ret_names[n++] = pool->slots[i].name;
     pthread_mutex_unlock(&pool->lock);
     return n;

@@ -74,9 +74,9 @@ void pool_free(struct pool *pool);
 /* The dispatcher's wait, at most timeout_ms: false when there is nothing to fill. */
 bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle);
 
-/* Names of up to `max` idle workers, general ones first unless high_only; valid as long as the
- * pool. */
-int pool_idle_names(struct pool *pool, bool high_only, int max, const char **ret_names);
+/* Names of up to `max` idle workers: for `high` jobs the high-priority ones first, for others the
+ * general ones alone; valid as long as the pool. */
+int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_names);
 
 /* False when a stop or the shutdown came: what was taken is not to be claimed. */
 bool pool_may_take(struct pool *pool);

@@ -133,6 +133,8 @@ static enum code start_run(struct reading *r)
     open.content_type = (char *)(r->t->claim->content_type ? r->t->claim->content_type : "");
     open.password = (char *)(r->password ? r->password : "");
     open.max_pages = (int)r->t->settings->max_pages;
+    open.languages = (char *)r->languages;
+    open.page_timeout_ms = (int32_t)MIN(r->t->settings->page_timeout_ms, (int64_t)INT32_MAX);
     Extract__V1__Request request = EXTRACT__V1__REQUEST__INIT;
     request.kind_case = EXTRACT__V1__REQUEST__KIND_OPEN;
     request.open = &open;

@@ -122,6 +122,7 @@ static enum code open_child(struct reading *r)
     open.content_type = (char *)(r->t->claim->content_type ? r->t->claim->content_type : "");
     open.password = (char *)(r->password ? r->password : "");
     open.max_pages = (int)r->t->settings->max_pages;
+    open.page_timeout_ms = (int32_t)MIN(r->t->settings->page_timeout_ms, (int64_t)INT32_MAX);
     Extract__V1__Request request = EXTRACT__V1__REQUEST__INIT;
     request.kind_case = EXTRACT__V1__REQUEST__KIND_OPEN;
     request.open = &open;
@@ -175,6 +176,21 @@ enum code read_text_step(struct reading *r)
 }
 
 /* Marks what earlier attempts committed. */
+static enum code mark_known(struct ctx *cx, struct reading *r)
+{
+    const char **engines = ctx_array(cx, (size_t)r->page_count, sizeof(*engines));
+    if (!engines)
+        return ctx_oom(cx);
+    TRY(jobs_known_pages(cx, r->t->jobs, r->t->claim, r->page_count, engines));
+    for (int i = 0; i < r->page_count; i++) {
+        if (!engines[i])
+            continue;
+        r->state[i] = PAGE_DONE;
+        r->done++;
+    }
+    return CODE_OK;
+}
+
 static enum code recall_pages(struct reading *r)
 {
     struct ctx cx;
@@ -182,15 +198,7 @@ static enum code recall_pages(struct reading *r)
     bool again = false;
     do {
         task_scratch(r->t, &cx, 8 * 1024 * 1024);
-        const char **engines = ctx_array(&cx, (size_t)r->page_count, sizeof(*engines));
-        code = engines ? jobs_known_pages(&cx, r->t->jobs, r->t->claim, r->page_count, engines)
-                       : ctx_oom(&cx);
-        for (int i = 0; i < r->page_count && code == CODE_OK; i++) {
-            if (!engines[i])
-                continue;
-            r->state[i] = PAGE_DONE;
-            r->done++;
-        }
+        code = mark_known(&cx, r);
         again = task_again(&cx, r->t, code);
         if (!again)
             (void)task_hand_up(r->t->cx, &cx);

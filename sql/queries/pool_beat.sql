@@ -1,7 +1,7 @@
 -- One beat: renews, writes workers and due progress, reads back what was lost and what is wanted.
 -- $1 pool; workers: $2 name, $3 running, $4 processed, $5 failed, $6 job, $7 epoch;
--- A row that a finish has locked is left out: waiting for it would cost the pool its lease.
 -- due progress: $8 job, $9 epoch, $10 percent, $11 done, $12 total, $13 message.
+-- Progress of a row that a finish has locked is left out: waiting would cost the pool its lease.
 WITH beat AS (
     UPDATE worker_pools SET heartbeat_at = now(), beats = beats + 1
     WHERE pool_id = $1::uuid AND dead_at IS NULL RETURNING pool_id),
@@ -16,15 +16,17 @@ seen AS (
       AND (w.is_running, w.processed_count, w.failed_count) IS DISTINCT FROM
           (n.running, n.processed, n.failed)
        OR w.pool_id = beat.pool_id AND w.name = u.name AND w.current_job IS DISTINCT FROM n.job),
+free AS (
+    SELECT j.id, due.percent, due.done, due.total, due.message
+    FROM unnest($8::uuid[], $9::bigint[], $10::float8[], $11::int[], $12::int[], $13::text[])
+         AS due (job, epoch, percent, done, total, message)
+    JOIN processing_jobs AS j ON j.job_id = due.job AND j.claim_epoch = due.epoch
+    WHERE j.status = 'processing' FOR NO KEY UPDATE OF j SKIP LOCKED),
 stored AS (
     UPDATE processing_jobs AS j
     SET progress = greatest(j.progress, p.percent), pages_done = p.done, pages_total = p.total,
         progress_message = p.message, progress_at = now()
-    FROM (SELECT free.id, due.percent, due.done, due.total, due.message
-          FROM unnest($8::uuid[], $9::bigint[], $10::float8[], $11::int[], $12::int[], $13::text[])
-               AS due (job, epoch, percent, done, total, message)
-          JOIN processing_jobs AS free ON free.job_id = due.job AND free.claim_epoch = due.epoch
-          WHERE free.status = 'processing' FOR NO KEY UPDATE OF free SKIP LOCKED) AS p
+    FROM free AS p
     WHERE j.id = p.id AND j.status = 'processing'),
 held AS (
     SELECT h.job, h.epoch FROM unnest($6::uuid[], $7::bigint[]) AS h (job, epoch)

@@ -20,14 +20,37 @@ struct sample {
 
 #define AT(m) offsetof(struct sample, m)
 static const struct env_def defs[] = {
-    {.name = "T_TEXT", .kind = ENV_STRING, .offset = AT(text), .fallback = "none", .help = "a text"},
-    {.name = "T_CHOICE", .kind = ENV_STRING, .offset = AT(choice), .fallback = "red", .choices = "red|green"},
+    {.name = "T_TEXT",
+     .kind = ENV_STRING,
+     .offset = AT(text),
+     .fallback = "none",
+     .help = "a text"},
+    {.name = "T_CHOICE",
+     .kind = ENV_STRING,
+     .offset = AT(choice),
+     .fallback = "red",
+     .choices = "red|green"},
     {.name = "T_SECRET", .kind = ENV_STRING, .offset = AT(secret), .secret = true},
     {.name = "T_URL", .kind = ENV_STRING, .offset = AT(url)},
     {.name = "T_FLAG", .kind = ENV_BOOL, .offset = AT(flag), .fallback = "true"},
-    {.name = "T_NUMBER", .kind = ENV_INT, .offset = AT(number), .fallback = "4", .min = 1, .max = 64},
-    {.name = "T_TIME", .kind = ENV_SECONDS, .offset = AT(time), .fallback = "5", .min = 0, .max = 86400000},
-    {.name = "T_SIZE", .kind = ENV_BYTES, .offset = AT(size), .fallback = "1GB", .min = 1, .max = INT64_MAX},
+    {.name = "T_NUMBER",
+     .kind = ENV_INT,
+     .offset = AT(number),
+     .fallback = "4",
+     .min = 1,
+     .max = 64},
+    {.name = "T_TIME",
+     .kind = ENV_SECONDS,
+     .offset = AT(time),
+     .fallback = "5",
+     .min = 0,
+     .max = 86400000},
+    {.name = "T_SIZE",
+     .kind = ENV_BYTES,
+     .offset = AT(size),
+     .fallback = "1GB",
+     .min = 1,
+     .max = INT64_MAX},
     {.name = "T_RATIO", .kind = ENV_RATIO, .offset = AT(ratio), .fallback = "0.6"},
     {.name = "T_LIST", .kind = ENV_LIST, .offset = AT(list), .fallback = "eng"},
 };
@@ -165,12 +188,25 @@ static void times_sizes_and_flags_have_many_spellings(void **state)
         const char *name, *value;
         int64_t want;
     } cases[] = {
-        {"T_TIME", "0.5", 500}, {"T_TIME", "250ms", 250}, {"T_TIME", "2m", 120000}, {"T_TIME", "1h", 3600000},
-        {"T_TIME", "90 s", 90000}, {"T_TIME", "1d", 86400000}, {"T_TIME", "0", 0},
-        {"T_SIZE", "1048576", 1048576}, {"T_SIZE", "512MiB", 536870912}, {"T_SIZE", "1GB", 1000000000},
-        {"T_SIZE", "1.5kb", 1500}, {"T_SIZE", "2g", 2000000000},
-        {"T_FLAG", "FALSE", 0}, {"T_FLAG", "off", 0}, {"T_FLAG", "no", 0}, {"T_FLAG", "0", 0},
-        {"T_FLAG", "Yes", 1}, {"T_FLAG", "on", 1}, {"T_FLAG", "1", 1},
+        {"T_TIME", "0.5", 500},
+        {"T_TIME", "250ms", 250},
+        {"T_TIME", "2m", 120000},
+        {"T_TIME", "1h", 3600000},
+        {"T_TIME", "90 s", 90000},
+        {"T_TIME", "1d", 86400000},
+        {"T_TIME", "0", 0},
+        {"T_SIZE", "1048576", 1048576},
+        {"T_SIZE", "512MiB", 536870912},
+        {"T_SIZE", "1GB", 1000000000},
+        {"T_SIZE", "1.5kb", 1500},
+        {"T_SIZE", "2g", 2000000000},
+        {"T_FLAG", "FALSE", 0},
+        {"T_FLAG", "off", 0},
+        {"T_FLAG", "no", 0},
+        {"T_FLAG", "0", 0},
+        {"T_FLAG", "Yes", 1},
+        {"T_FLAG", "on", 1},
+        {"T_FLAG", "1", 1},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         setenv(cases[i].name, cases[i].value, 1);
@@ -185,7 +221,8 @@ static void times_sizes_and_flags_have_many_spellings(void **state)
 static void lists_take_commas_or_json(void **state)
 {
     (void)state;
-    static const char *const same[] = {"a,b c", " a , b c ,", "[\"a\",\"b c\"]", "['a', 'b c']", "[a, b c]"};
+    static const char *const same[] = {"a,b c", " a , b c ,", "[\"a\",\"b c\"]", "['a', 'b c']",
+                                       "[a, b c]"};
     for (unsigned i = 0; i < ARRAY_LEN(same); i++) {
         setenv("T_LIST", same[i], 1);
         OK(&cx, load(NULL));
@@ -216,12 +253,13 @@ static void every_bad_setting_is_named_at_once_and_no_secret_shown(void **state)
     CONTAINS(m, "T_RATIO=1.1 is not a number");
     assert_non_null(values); /* so that --check-config can show the rest */
 
-    static const char *const bad_numbers[] = {"4.5", "four", "0", "-1", "4 ", "99999999999999999999"};
+    static const char *const bad_numbers[] = {"4.5", "four", "0",
+                                              "-1",  "4 ",   "99999999999999999999"};
     for (unsigned i = 0; i < ARRAY_LEN(bad_numbers); i++) {
+        teardown(NULL);
         setup(NULL);
         setenv("T_NUMBER", bad_numbers[i], 1);
         CONTAINS(FAILS(&cx, CODE_INVALID_ARGUMENT, load(NULL)), "T_NUMBER");
-        ctx_done(&cx);
     }
 }
 

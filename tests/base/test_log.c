@@ -95,7 +95,9 @@ static void a_hostile_name_cannot_forge_a_text_line_or_paint_the_terminal(void *
     (void)state;
     assert_true(log_open("prog", LOG_LEVEL_INFO, LOG_FORMAT_TEXT, path));
     cx.request_id = "id\nforged";
-    log_info(&cx, "name \"%s\"", "x\n2026 error prog: forged\x1b[2J\x7f\xff\xc2\x9b" "1m \xc3\xbc \xe6\x96");
+    log_info(&cx, "name \"%s\"",
+             "x\n2026 error prog: forged\x1b[2J\x7f\xff\xc2\x9b"
+             "1m \xc3\xbc \xe6\x96");
     const char *text = content(path);
     assert_int_equal(lines(text), 1);
     CONTAINS(text, "x\\x0a2026");
@@ -167,7 +169,8 @@ static void back_on_stderr_a_rotation_leaves_it_alone(void **state)
 static void *write_lines(void *arg)
 {
     for (int i = 0; i < 500; i++)
-        log_info(NULL, "thread %d line %d %s", *(const int *)arg, i, "and some more words to make it longer");
+        log_info(NULL, "thread %d line %d %s", *(const int *)arg, i,
+                 "and some more words to make it longer");
     return NULL;
 }
 

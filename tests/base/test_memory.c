@@ -48,8 +48,9 @@ static void the_limit_is_reached_and_not_passed(void **state)
         got += 96;
     assert_in_range(got, 9500, 10000); /* the doubling of blocks must not end it early */
     assert_true(a.total <= 10000);
-    assert_null(arena_strdup(&a, "0123456789012345678901234567890123456789012345678901234567890123456789"
-                                 "0123456789012345678901234567890123456789"));
+    assert_null(
+        arena_strdup(&a, "0123456789012345678901234567890123456789012345678901234567890123456789"
+                         "0123456789012345678901234567890123456789"));
     arena_reset(&a);
     assert_non_null(arena_alloc(&a, 10000)); /* all of it in one piece */
     assert_null(arena_alloc(&a, 1));

@@ -38,8 +38,12 @@ static void types_this_project_reads_are_known_by_their_bytes(void **state)
         {BYTES("II*\0\x08\0\0\0"), "image/tiff", "TIFF"},
         {BYTES("MM\0*\0\0\0\x08"), "image/tiff", "TIFF"},
         {BYTES("plain words\n"), "text/plain", "text"},
-        {BYTES("Gr\xc3\xbc\xc3\x9f" "e"), "text/plain", "text"},
-        {BYTES("Gr\xfc\xdf" "e aus M\xfcnchen, in Latin-1"), "text/plain", "text"},
+        {BYTES("Gr\xc3\xbc\xc3\x9f"
+               "e"),
+         "text/plain", "text"},
+        {BYTES("Gr\xfc\xdf"
+               "e aus M\xfcnchen, in Latin-1"),
+         "text/plain", "text"},
         {BYTES("\xff\xfeh\0i\0"), "text/plain", "text"},
         {BYTES("a form feed\f and a tab\t"), "text/plain", "text"},
     };
@@ -52,12 +56,16 @@ static void everything_else_is_refused_by_what_it_seems_to_be(void **state)
     (void)state;
     static const struct sample samples[] = {
         {BYTES("MZ\x90\0\x03\0\0\0"), NULL, "Windows"},
-        {BYTES("\x7f" "ELF\x02\x01\x01\0"), NULL, "ELF"},
+        {BYTES("\x7f"
+               "ELF\x02\x01\x01\0"),
+         NULL, "ELF"},
         {BYTES("PK\x03\x04\x14\0\0\0"), NULL, "ZIP"},
         {BYTES("\x1f\x8b\x08\0"), NULL, "gzip"},
         {BYTES("GIF89a\x01\0\x01\0"), NULL, "GIF"},
         {BYTES("RIFF\x10\0\0\0WEBP"), NULL, "RIFF"},
-        {BYTES("\0\0\0\x18" "ftypmp42"), NULL, "video"},
+        {BYTES("\0\0\0\x18"
+               "ftypmp42"),
+         NULL, "video"},
         {BYTES("\x1a\x45\xdf\xa3\x01\0"), NULL, "Matroska"},
         {BYTES("SQLite format 3\0\x10\0"), NULL, "SQLite"},
         {BYTES("{\\rtf1\\ansi hello}"), NULL, "rich text"},
@@ -89,7 +97,8 @@ static void a_text_is_not_refused_for_the_words_it_begins_with(void **state)
 static void an_archive_that_holds_a_pdf_is_an_archive(void **state)
 {
     (void)state;
-    static const struct sample zip = {BYTES("PK\x03\x04\x0a\0\0\0\0\0a.pdf\0%PDF-1.7\n"), NULL, "ZIP"};
+    static const struct sample zip = {BYTES("PK\x03\x04\x0a\0\0\0\0\0a.pdf\0%PDF-1.7\n"), NULL,
+                                      "ZIP"};
     check(&zip, true);
 }
 
@@ -100,7 +109,8 @@ static void a_pdf_header_may_stand_in_the_first_kilobyte_only(void **state)
     const char *what;
     memset(data, 0, sizeof(data));
     memcpy(data + 1019, "%PDF-", 5);
-    assert_string_equal(sniff_type((unsigned char *)data, sizeof(data), true, &what), "application/pdf");
+    assert_string_equal(sniff_type((unsigned char *)data, sizeof(data), true, &what),
+                        "application/pdf");
     memset(data, 0, sizeof(data));
     memcpy(data + 1020, "%PDF-", 5);
     assert_null(sniff_type((unsigned char *)data, sizeof(data), true, &what));
@@ -117,7 +127,8 @@ static void a_character_cut_by_the_end_of_the_head_is_no_fault(void **state)
     size_t cut = SNIFF_BYTES; /* 65536 = 3 * 21845 + 1 */
     assert_string_equal(sniff_type(data, cut, false, &what), "text/plain");
     assert_null(sniff_type(data, cut, true, &what)); /* that was all of it: broken */
-    assert_string_equal(sniff_type(data, cut + 8, true, &what), "text/plain"); /* looks no further */
+    assert_string_equal(sniff_type(data, cut + 8, true, &what),
+                        "text/plain"); /* looks no further */
 }
 
 int main(void)

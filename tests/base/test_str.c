@@ -33,10 +33,12 @@ static void a_number_is_the_whole_text_and_in_range(void **state)
         bool good;
         int64_t value;
     } cases[] = {
-        {"0", true, 0}, {"-5", true, -5}, {"200", true, 200}, {"007", true, 7},
-        {"201", false, 0}, {"-6", false, 0}, {"", false, 0}, {"-", false, 0}, {"+1", false, 0},
-        {" 1", false, 0}, {"1 ", false, 0}, {"1.0", false, 0}, {"0x10", false, 0}, {"1e2", false, 0},
-        {"99999999999999999999", false, 0}, {"٣", false, 0},
+        {"0", true, 0},     {"-5", true, -5},  {"200", true, 200},
+        {"007", true, 7},   {"201", false, 0}, {"-6", false, 0},
+        {"", false, 0},     {"-", false, 0},   {"+1", false, 0},
+        {" 1", false, 0},   {"1 ", false, 0},  {"1.0", false, 0},
+        {"0x10", false, 0}, {"1e2", false, 0}, {"99999999999999999999", false, 0},
+        {"٣", false, 0},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         int64_t v = 77;
@@ -54,7 +56,8 @@ static void a_fraction_is_finite_and_decimal(void **state)
 {
     (void)state;
     static const char *const good[] = {"0", "-1.5", "1e3", "0.25"};
-    static const char *const bad[] = {"", "nan", "inf", "-inf", "1e999", "0x1p3", "1,5", ".5", " 1", "1 "};
+    static const char *const bad[] = {"",      "nan", "inf", "-inf", "1e999",
+                                      "0x1p3", "1,5", ".5",  " 1",   "1 "};
     double v;
     for (unsigned i = 0; i < ARRAY_LEN(good); i++)
         assert_true(str_parse_double(good[i], &v));
@@ -71,7 +74,9 @@ static void an_id_is_36_characters_with_hyphens_in_their_places(void **state)
     assert_true(str_is_uuid(id));
     assert_int_equal(id[14], '4'); /* random, RFC 9562 */
     assert_true(str_is_uuid("0F8FAD5B-D9CB-469F-A165-70867728950E"));
-    static const char *const bad[] = {"", "0f8fad5b", "0f8fad5b-d9cb-469f-a165-70867728950",
+    static const char *const bad[] = {"",
+                                      "0f8fad5b",
+                                      "0f8fad5b-d9cb-469f-a165-70867728950",
                                       "0f8fad5b-d9cb-469f-a165-70867728950e0",
                                       "0f8fad5bd9cb-469f-a165-70867728950e-",
                                       "{0f8fad5b-d9cb-469f-a165-70867728950}",
@@ -88,14 +93,26 @@ static void only_shortest_forms_of_real_characters_are_utf8(void **state)
         const char *text;
         size_t len, valid;
     } cases[] = {
-        {"", 0, 0}, {"plain", 5, 5}, {"gr\xc3\xbc\xc3\x9f", 6, 6}, {"\xe2\x82\xac", 3, 3},
-        {"\xf0\x9f\x98\x80", 4, 4}, {"a\0b", 3, 3},
+        {"", 0, 0},
+        {"plain", 5, 5},
+        {"gr\xc3\xbc\xc3\x9f", 6, 6},
+        {"\xe2\x82\xac", 3, 3},
+        {"\xf0\x9f\x98\x80", 4, 4},
+        {"a\0b", 3, 3},
         {"\xf4\x8f\xbf\xbf", 4, 4}, /* U+10FFFF */
         {"\xf4\x90\x80\x80", 4, 0}, /* behind it */
-        {"\xed\x9f\xbf", 3, 3}, {"\xed\xa0\x80", 3, 0}, /* a surrogate */
-        {"\xc0\xaf", 2, 0}, {"\xe0\x80\xaf", 3, 0}, {"\xf0\x80\x80\xaf", 4, 0}, /* "/", overlong */
-        {"ab\x80", 3, 2}, {"ab\xc3", 3, 2}, {"ab\xe2\x82", 4, 2}, {"\xff", 1, 0}, {"\xc3(", 2, 0},
-        {"eight ok\xff", 9, 8}, {"seven..\xc3\xbc and more\xff", 19, 18},
+        {"\xed\x9f\xbf", 3, 3},
+        {"\xed\xa0\x80", 3, 0}, /* a surrogate */
+        {"\xc0\xaf", 2, 0},
+        {"\xe0\x80\xaf", 3, 0},
+        {"\xf0\x80\x80\xaf", 4, 0}, /* "/", overlong */
+        {"ab\x80", 3, 2},
+        {"ab\xc3", 3, 2},
+        {"ab\xe2\x82", 4, 2},
+        {"\xff", 1, 0},
+        {"\xc3(", 2, 0},
+        {"eight ok\xff", 9, 8},
+        {"seven..\xc3\xbc and more\xff", 19, 18},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
         if (str_utf8_prefix(cases[i].text, cases[i].len) != cases[i].valid)
@@ -106,7 +123,12 @@ static void repair_replaces_each_bad_byte_and_nothing_else(void **state)
 {
     (void)state;
     size_t n;
-    assert_string_equal(str_utf8_repair(&arena, "a\xff" "b\xc3", 4, &n), "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+    assert_string_equal(str_utf8_repair(&arena,
+                                        "a\xff"
+                                        "b\xc3",
+                                        4, &n),
+                        "a\xef\xbf\xbd"
+                        "b\xef\xbf\xbd");
     assert_int_equal(n, 8);
     assert_string_equal(str_utf8_repair(&arena, "gut", 3, &n), "gut");
     assert_int_equal(n, 3);
@@ -146,8 +168,12 @@ static void a_safe_name_is_one_harmless_path_component(void **state)
         {"\x1b[31mred.pdf", 0, "_[31mred.pdf"},
         {"not\xff utf8.pdf", 0, "not\xef\xbf\xbd utf8.pdf"},
         {"R\xc3\xa9sum\xc3\xa9 \xe6\x96\x87.pdf", 0, "R\xc3\xa9sum\xc3\xa9 \xe6\x96\x87.pdf"},
-        {"c1\xc2\x9b" "31m.pdf", 0, "c1__31m.pdf"},
-        {"cod\xe2\x80\xae" "fdp.exe", 0, "cod___fdp.exe"}, /* would be shown as codexe.pdf */
+        {"c1\xc2\x9b"
+         "31m.pdf",
+         0, "c1__31m.pdf"},
+        {"cod\xe2\x80\xae"
+         "fdp.exe",
+         0, "cod___fdp.exe"}, /* would be shown as codexe.pdf */
         {".hidden", 0, ".hidden"},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -208,8 +234,8 @@ static void sizes_are_short_and_in_powers_of_1000(void **state)
     static const struct {
         int64_t bytes;
         const char *text;
-    } cases[] = {{0, "0 B"}, {999, "999 B"}, {1500, "1.5 kB"}, {23000000, "23 MB"},
-                 {1000000000, "1.0 GB"}, {INT64_MAX, "9223 PB"}};
+    } cases[] = {{0, "0 B"},          {999, "999 B"},         {1500, "1.5 kB"},
+                 {23000000, "23 MB"}, {1000000000, "1.0 GB"}, {INT64_MAX, "9223 PB"}};
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         char out[32];
         str_print_bytes(cases[i].bytes, out);

@@ -63,8 +63,8 @@ SAMPLE = [
       "A failure that may pass is tried again with growing pauses; one that cannot pass is not."]),
     None,  # the scan
     ("Where to look next",
-     ["The dashboard shows jobs and workers in the browser. The command line does the same in a",
-      "terminal: localrag jobs list, localrag jobs watch, localrag documents search.",
+     ["The command line shows jobs, workers and documents in a terminal: localrag jobs list,",
+      "localrag jobs watch, localrag workers status, localrag documents text.",
       "The interface over HTTP is described by openapi.json, the one over gRPC by reflection.",
       "The file README.md tells how the parts fit together and what is guaranteed."]),
 ]

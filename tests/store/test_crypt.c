@@ -58,7 +58,8 @@ static void sha256_is_what_the_standard_says(void **state)
 static void a_sealed_password_opens_for_its_job(void **state)
 {
     (void)state;
-    static const char *const passwords[] = {"hunter2", "", "p\xc3\xa4ss \"w\" \n", "0123456789abcdef"};
+    static const char *const passwords[] = {"hunter2", "", "p\xc3\xa4ss \"w\" \n",
+                                            "0123456789abcdef"};
     for (unsigned i = 0; i < ARRAY_LEN(passwords); i++) {
         const unsigned char *sealed, *again;
         size_t n, m;
@@ -122,7 +123,8 @@ static void a_missing_key_is_not_made_to_open_something(void **state)
     unlink(key);
     CONTAINS(FAILS(&cx, CODE_UNAVAILABLE, crypt_open(&cx, key, ID, sealed, n, &plain)), key);
     assert_int_equal(access(key, F_OK), -1);
-    CONTAINS(FAILS(&cx, CODE_UNAVAILABLE, crypt_seal(&cx, "/nonexistent/key", ID, "x", &sealed, &n)),
+    CONTAINS(FAILS(&cx, CODE_UNAVAILABLE,
+                   crypt_seal(&cx, "/nonexistent/key", ID, "x", &sealed, &n)),
              "/nonexistent/key");
 }
 
@@ -150,7 +152,8 @@ static void a_password_has_a_longest_length(void **state)
     const char *plain;
     memset(password, 'p', sizeof(password));
     password[1025] = '\0';
-    LACKS(FAILS(&cx, CODE_INVALID_ARGUMENT, crypt_seal(&cx, key, ID, password, &sealed, &n)), "ppp");
+    LACKS(FAILS(&cx, CODE_INVALID_ARGUMENT, crypt_seal(&cx, key, ID, password, &sealed, &n)),
+          "ppp");
     password[1024] = '\0';
     OK(&cx, crypt_seal(&cx, key, ID, password, &sealed, &n));
     OK(&cx, crypt_open(&cx, key, ID, sealed, n, &plain));

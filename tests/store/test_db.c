@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_db.c - one PostgreSQL connection under everything that happens to connections (store/db.h).
  *
- * Statements here are made up; those of sql/queries are in test_queries.c and in the tests of jobs/. */
+ * Statements here are made up; those of sql/queries are in test_queries.c and in the tests of
+ * jobs/. */
 #include "tests/support/fixture.h"
 
 #include <math.h>
@@ -17,13 +18,16 @@ static const struct query q_one = {"t_one", "SELECT 1"};
 static const struct query q_pid = {"t_pid", "SELECT pg_backend_pid()"};
 static const struct query q_sleep = {"t_sleep", "SELECT pg_sleep(30)"};
 static const struct query q_insert = {"t_insert", "INSERT INTO notes (note) VALUES ($1)"};
-static const struct query q_unique = {"t_unique", "INSERT INTO one_row (id, secret) VALUES (1, $1)"};
+static const struct query q_unique = {"t_unique",
+                                      "INSERT INTO one_row (id, secret) VALUES (1, $1)"};
 static const struct query q_bad = {"t_bad", "SELECT nonsense"};
 static const struct query q_typed = {
-    "t_typed", "SELECT $1::text, $2::bigint, $3::float8, $4::boolean, $5::bytea, $6::uuid, $7::int"};
+    "t_typed",
+    "SELECT $1::text, $2::bigint, $3::float8, $4::boolean, $5::bytea, $6::uuid, $7::int"};
 static const struct query q_arrays = {
-    "t_arrays", "SELECT t, u, i, l, d, b FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], "
-                "$5::float8[], $6::bytea[]) AS x (t, u, i, l, d, b)"};
+    "t_arrays",
+    "SELECT t, u, i, l, d, b FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], "
+    "$5::float8[], $6::bytea[]) AS x (t, u, i, l, d, b)"};
 
 static struct db *db;
 
@@ -31,9 +35,10 @@ static int setup(void **state)
 {
     if (fixture_empty(state) != 0)
         return -1;
-    fixture_sql("DROP TABLE IF EXISTS notes; DROP TABLE IF EXISTS one_row; "
-                "CREATE TABLE notes (note text); "
-                "CREATE TABLE one_row (id int PRIMARY KEY, secret text CHECK (secret <> 'forbidden'))");
+    fixture_sql(
+        "DROP TABLE IF EXISTS notes; DROP TABLE IF EXISTS one_row; "
+        "CREATE TABLE notes (note text); "
+        "CREATE TABLE one_row (id int PRIMARY KEY, secret text CHECK (secret <> 'forbidden'))");
     return db_open(&fx.cx, fx.settings.database_url, "test_db", &db) == CODE_OK ? 0 : -1;
 }
 
@@ -67,11 +72,12 @@ static void every_kind_of_value_comes_back_as_it_went(void **state)
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     const unsigned char *data;
     size_t n;
-    OK(&fx.cx, db_run(&fx.cx, db, &q_typed,
-                      DB_ARGS(db_text("Gr\xc3\xbc\xc3\x9f' \"\\ \n\xf0\x9f\x98\x80"), db_int(INT64_MIN),
-                              db_double(0.1), db_bool(true), db_bytes("\0\xff'\\", 4),
-                              db_text("0F8FAD5B-d9cb-469f-a165-70867728950e"), db_int(-7)),
-                      &r));
+    OK(&fx.cx,
+       db_run(&fx.cx, db, &q_typed,
+              DB_ARGS(db_text("Gr\xc3\xbc\xc3\x9f' \"\\ \n\xf0\x9f\x98\x80"), db_int(INT64_MIN),
+                      db_double(0.1), db_bool(true), db_bytes("\0\xff'\\", 4),
+                      db_text("0F8FAD5B-d9cb-469f-a165-70867728950e"), db_int(-7)),
+              &r));
     assert_string_equal(db_get(r, 0, 0), "Gr\xc3\xbc\xc3\x9f' \"\\ \n\xf0\x9f\x98\x80");
     assert_true(db_get_int(r, 0, 1) == INT64_MIN);
     assert_true(db_get_double(r, 0, 2) == 0.1);
@@ -90,8 +96,8 @@ static void null_is_not_empty(void **state)
     const unsigned char *data = (const unsigned char *)"";
     size_t n = 9;
     OK(&fx.cx, db_run(&fx.cx, db, &q_typed,
-                      DB_ARGS(db_text(NULL), db_null(), db_null(), db_null(), db_bytes(NULL, 0), db_null(),
-                              db_null()),
+                      DB_ARGS(db_text(NULL), db_null(), db_null(), db_null(), db_bytes(NULL, 0),
+                              db_null(), db_null()),
                       &r));
     for (int i = 0; i < 7; i++) {
         assert_true(db_is_null(r, 0, i));
@@ -102,8 +108,8 @@ static void null_is_not_empty(void **state)
     assert_int_equal(n, 0);
     db_result_freep(&r);
     OK(&fx.cx, db_run(&fx.cx, db, &q_typed,
-                      DB_ARGS(db_text(""), db_int(0), db_double(0), db_bool(false), db_bytes("", 0), db_null(),
-                              db_int(0)),
+                      DB_ARGS(db_text(""), db_int(0), db_double(0), db_bool(false), db_bytes("", 0),
+                              db_null(), db_int(0)),
                       &r));
     assert_string_equal(db_get(r, 0, 0), "");
     assert_false(db_is_null(r, 0, 4));
@@ -128,7 +134,8 @@ static void arrays_carry_nulls_unicode_and_megabytes_without_quoting(void **stat
     char *big = ctx_alloc(&fx.cx, (1 << 20) + 1);
     memset(big, 'x', 1 << 20);
     OK(&fx.cx, db_columns_init(&fx.cx, &c, "tuildb"));
-    static const char *const texts[] = {"a,{\"b\"}\\", "", "NULL", "\xe6\x96\x87\xf0\x9f\x98\x80", "line\nend"};
+    static const char *const texts[] = {"a,{\"b\"}\\", "", "NULL", "\xe6\x96\x87\xf0\x9f\x98\x80",
+                                        "line\nend"};
     for (unsigned i = 0; i < ARRAY_LEN(texts) + 2; i++) {
         bool null = i == ARRAY_LEN(texts) + 1;
         db_put(&c, 0, null ? NULL : i < ARRAY_LEN(texts) ? texts[i] : big);
@@ -178,11 +185,13 @@ static void errors_are_mapped_and_name_the_statement_but_quote_no_row(void **sta
     CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, db_run(&fx.cx, db, &q_bad, DB_NO_ARGS, NULL)), "t_bad");
     OK(&fx.cx, db_change(&fx.cx, db, &q_unique, DB_ARGS(db_text("document text")), &rows));
     assert_int_equal(rows, 1);
-    const char *m = FAILS(&fx.cx, CODE_ALREADY_EXISTS,
-                          db_change(&fx.cx, db, &q_unique, DB_ARGS(db_text("document text")), &rows));
+    const char *m =
+        FAILS(&fx.cx, CODE_ALREADY_EXISTS,
+              db_change(&fx.cx, db, &q_unique, DB_ARGS(db_text("document text")), &rows));
     CONTAINS(m, "t_unique");
     fixture_sql("DELETE FROM one_row");
-    m = FAILS(&fx.cx, CODE_INTERNAL, db_run(&fx.cx, db, &q_unique, DB_ARGS(db_text("forbidden")), NULL));
+    m = FAILS(&fx.cx, CODE_INTERNAL,
+              db_run(&fx.cx, db, &q_unique, DB_ARGS(db_text("forbidden")), NULL));
     LACKS(m, "forbidden"); /* "Failing row contains …" would put pages into the log */
     m = FAILS(&fx.cx, CODE_INTERNAL, db_run(&fx.cx, db, &q_insert, DB_ARGS(db_text("\xff")), NULL));
     CONTAINS(m, "encoding");
@@ -217,9 +226,10 @@ static void *terminate_when_asleep(void *arg)
 {
     struct jobs *jobs = arg;
     static const struct query kill_it = {
-        "t_kill", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
-                  "current_database() AND query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> "
-                  "pg_backend_pid()"};
+        "t_kill",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+        "current_database() AND query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> "
+        "pg_backend_pid()"};
     struct ctx cx;
     int64_t end = clk_mono_ms() + 5000;
     ctx_init(&cx, 1 << 20);
@@ -261,9 +271,10 @@ static void a_deadline_ends_a_statement_and_keeps_the_connection(void **state)
 static void a_connection_says_who_it_is(void **state)
 {
     (void)state;
-    assert_string_equal(fixture_sql("SELECT application_name FROM pg_stat_activity WHERE pid = %lld",
-                                    (long long)backend()),
-                        "test_db");
+    assert_string_equal(
+        fixture_sql("SELECT application_name FROM pg_stat_activity WHERE pid = %lld",
+                    (long long)backend()),
+        "test_db");
 }
 
 /* ---- transactions ---- */
@@ -286,7 +297,8 @@ static void a_commit_after_a_failed_statement_is_no_success(void **state)
     (void)state;
     OK(&fx.cx, db_begin(&fx.cx, db));
     OK(&fx.cx, db_run(&fx.cx, db, &q_insert, DB_ARGS(db_text("lost")), NULL));
-    FAILS(&fx.cx, CODE_INTERNAL, db_run(&fx.cx, db, &q_bad, DB_NO_ARGS, NULL)); /* the caller forgets it */
+    FAILS(&fx.cx, CODE_INTERNAL,
+          db_run(&fx.cx, db, &q_bad, DB_NO_ARGS, NULL)); /* the caller forgets it */
     FAILS(&fx.cx, CODE_INTERNAL, db_commit(&fx.cx, db));
     assert_int_equal(fixture_number("SELECT count(*) FROM notes"), 0);
     OK(&fx.cx, db_run(&fx.cx, db, &q_one, DB_NO_ARGS, NULL)); /* outside again */
@@ -338,12 +350,15 @@ static void closing_rolls_back(void **state)
 static void a_script_stops_at_its_first_error(void **state)
 {
     (void)state;
-    OK(&fx.cx, db_script(&fx.cx, db, "INSERT INTO notes VALUES ('a'); INSERT INTO notes VALUES ('b')"));
+    OK(&fx.cx,
+       db_script(&fx.cx, db, "INSERT INTO notes VALUES ('a'); INSERT INTO notes VALUES ('b')"));
     assert_int_equal(fixture_number("SELECT count(*) FROM notes"), 2);
     CONTAINS(FAILS(&fx.cx, CODE_INTERNAL,
-                   db_script(&fx.cx, db, "INSERT INTO notes VALUES ('c'); SELECT nonsense; SELECT 1")),
+                   db_script(&fx.cx, db,
+                             "INSERT INTO notes VALUES ('c'); SELECT nonsense; SELECT 1")),
              "nonsense");
-    assert_int_equal(fixture_number("SELECT count(*) FROM notes"), 2); /* one implicit transaction */
+    assert_int_equal(fixture_number("SELECT count(*) FROM notes"),
+                     2); /* one implicit transaction */
 }
 
 int main(void)

@@ -82,16 +82,28 @@ static void bad_addresses_are_refused_without_showing_a_password(void **state)
     static const struct {
         const char *url, *why;
     } cases[] = {
-        {"", "redis://"}, {"localhost:6379", "redis://"}, {"http://r", "redis://"},
-        {"rediss://r", "rediss://"}, {"redis://", "host"}, {"redis://:6379", "host"},
-        {"redis://r:0", "port"}, {"redis://r:65536", "port"}, {"redis://r:x", "port"},
-        {"redis://r/x", "database"}, {"redis://r/-1", "database"}, {"redis://r/0/1", "database"},
-        {"redis://u:hunter2/x@r", "database"}, {"redis://u:hunter2", "port"},
-        {"unix://run/redis.sock", "absolute"}, {"unix:///r?db=x", "database"}, {"unix:///r?x=1", "?db=N"},
+        {"", "redis://"},
+        {"localhost:6379", "redis://"},
+        {"http://r", "redis://"},
+        {"rediss://r", "rediss://"},
+        {"redis://", "host"},
+        {"redis://:6379", "host"},
+        {"redis://r:0", "port"},
+        {"redis://r:65536", "port"},
+        {"redis://r:x", "port"},
+        {"redis://r/x", "database"},
+        {"redis://r/-1", "database"},
+        {"redis://r/0/1", "database"},
+        {"redis://u:hunter2/x@r", "database"},
+        {"redis://u:hunter2", "port"},
+        {"unix://run/redis.sock", "absolute"},
+        {"unix:///r?db=x", "database"},
+        {"unix:///r?x=1", "?db=N"},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         struct kv_endpoint e;
-        const char *m = FAILS(&fx.cx, CODE_INVALID_ARGUMENT, kv_parse_url(&fx.cx, cases[i].url, &e));
+        const char *m =
+            FAILS(&fx.cx, CODE_INVALID_ARGUMENT, kv_parse_url(&fx.cx, cases[i].url, &e));
         CONTAINS(m, cases[i].why);
         LACKS(m, "hunter2");
     }
@@ -143,8 +155,11 @@ static void a_reply_that_does_not_fit_is_an_error_not_a_crash(void **state)
     FAILS(&small, CODE_OUT_OF_MEMORY,
           kv_run(&small, kv, 0, KV_ARGV("EVAL", "return string.rep('x', 100000)", "0"), &r));
     ctx_done(&small);
-    FAILS(&fx.cx, CODE_INTERNAL, run(&r, KV_ARGV("EVAL", "local t = {} for i = 1, 100001 do t[i] = i end "
-                                                         "return t", "0")));
+    FAILS(&fx.cx, CODE_INTERNAL,
+          run(&r, KV_ARGV("EVAL",
+                          "local t = {} for i = 1, 100001 do t[i] = i end "
+                          "return t",
+                          "0")));
     FAILS(&fx.cx, CODE_INTERNAL, run(&r, KV_ARGV("EVAL", "return {{{{{{1}}}}}}", "0")));
     OK(&fx.cx, run(&r, KV_ARGV("PING")));
 }
@@ -200,8 +215,8 @@ static void a_command_that_never_answers_is_given_up(void **state)
     /* Redis would wait for 20 s; we said that it takes none. */
     FAILS(&fx.cx, CODE_UNAVAILABLE, run(&r, KV_ARGV("BLPOP", key, "20")));
     assert_in_range(clk_mono_ms() - started, 900, 3000);
-    WAIT_UNTIL(2000, kv_run(&fx.cx, kv, 0, KV_ARGV("PING"), &r) == CODE_OK ||
-                         (ctx_clear(&fx.cx), false));
+    WAIT_UNTIL(2000,
+               kv_run(&fx.cx, kv, 0, KV_ARGV("PING"), &r) == CODE_OK || (ctx_clear(&fx.cx), false));
     assert_string_equal(r.text, "PONG"); /* not the late answer */
 }
 
@@ -230,7 +245,8 @@ static void a_script_that_fails_says_so(void **state)
     const char *argv[] = {fixture_key("text")};
     struct kv_reply r;
     OK(&fx.cx, run(&r, KV_ARGV("SET", argv[0], "x")));
-    CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, kv_script(&fx.cx, kv, script, 1, 1, argv, &r)), "WRONGTYPE");
+    CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, kv_script(&fx.cx, kv, script, 1, 1, argv, &r)),
+             "WRONGTYPE");
 }
 
 /* ---- subscriptions ---- */
@@ -277,7 +293,8 @@ static void a_lost_subscription_is_told_and_can_be_made_again(void **state)
     assert_int_equal(fx.cx.failure.code, CODE_UNAVAILABLE);
     ctx_clear(&fx.cx);
     FAILS(&fx.cx, CODE_UNAVAILABLE, kv_wait(&fx.cx, kv, 50, &got, &m)); /* not silently nothing */
-    WAIT_UNTIL(2000, kv_subscribe(&fx.cx, kv, 1, &channel) == CODE_OK || (ctx_clear(&fx.cx), false));
+    WAIT_UNTIL(2000,
+               kv_subscribe(&fx.cx, kv, 1, &channel) == CODE_OK || (ctx_clear(&fx.cx), false));
     REDIS("PUBLISH", channel, "again");
     assert_true(next_message(&m));
     assert_string_equal(m.data, "again");

@@ -19,7 +19,8 @@ static void a_second_run_applies_nothing(void **state)
 {
     (void)state;
     int applied = -1;
-    FAILS(&fx.cx, CODE_UNAVAILABLE, migrate_check(&fx.cx, fx.jobs->db)); /* a server has to come first */
+    FAILS(&fx.cx, CODE_UNAVAILABLE,
+          migrate_check(&fx.cx, fx.jobs->db)); /* a server has to come first */
     OK(&fx.cx, migrate_run(&fx.cx, fx.jobs->db, &applied));
     assert_int_equal(applied, migrations_count);
     OK(&fx.cx, migrate_check(&fx.cx, fx.jobs->db));
@@ -79,8 +80,10 @@ static void a_migration_that_fails_leaves_nothing_behind(void **state)
 {
     (void)state;
     int applied;
-    fixture_sql("CREATE TABLE job_statistics (something_else int)"); /* in the way of the first one */
-    CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, migrate_run(&fx.cx, fx.jobs->db, &applied)), "migration 0001");
+    fixture_sql(
+        "CREATE TABLE job_statistics (something_else int)"); /* in the way of the first one */
+    CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, migrate_run(&fx.cx, fx.jobs->db, &applied)),
+             "migration 0001");
     assert_string_equal(fixture_sql("SELECT to_regclass('processing_jobs') IS NULL"), "t");
     fixture_sql("DROP TABLE job_statistics");
     OK(&fx.cx, migrate_run(&fx.cx, fx.jobs->db, &applied));

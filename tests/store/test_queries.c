@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_queries.c - every file of sql/queries is a statement the migrated schema can prepare.
  *
- * What the statements do is tested where they are used; this catches a column that was renamed under
- * a statement that no other test happens to run. */
+ * What the statements do is tested where they are used; this catches a column that was renamed
+ * under a statement that no other test happens to run. */
 #include "tests/support/fixture.h"
 
 #include <string.h>
@@ -13,7 +13,8 @@ static void every_statement_can_be_prepared(void **state)
     assert_true(queries_count > 40);
     for (int i = 0; i < queries_count; i++) {
         const struct query *q = queries_all[i];
-        /* Either fails with the statement shown. SQL's PREPARE takes no CREATE, which harms nothing. */
+        /* Either fails with the statement shown. SQL's PREPARE takes no CREATE, which harms
+         * nothing. */
         if (strncmp(q->text, "CREATE TABLE IF NOT EXISTS", 26) == 0)
             fixture_sql("%s", q->text);
         else

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* check.c - checks of calls that record their failure (check.h).
  *
- * A fallible call must say the same thing twice: by its return value and in its ctx. Both are looked
- * at here, for every call of every test, so a function that returns a failure without recording
- * one (or the other way round) is found wherever it is used. */
+ * A fallible call must say the same thing twice: by its return value and in its ctx. Both are
+ * looked at here, for every call of every test, so a function that returns a failure without
+ * recording one (or the other way round) is found wherever it is used. */
 #include "tests/support/check.h"
 
 #include <string.h>
 
-const char *check_code(const char *file, int line, const char *call, struct ctx *cx,
-                       enum code want, enum code got)
+const char *check_code(const char *file, int line, const char *call, struct ctx *cx, enum code want,
+                       enum code got)
 {
     if (got != want || cx->failure.code != want) {
         print_error("%s\n    returned %s and recorded %s \"%s\" (%s:%d), expected %s\n", call,

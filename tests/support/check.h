@@ -22,8 +22,8 @@
  * the result, in cx's memory. */
 #define FAILS(cx, code, call) check_code(__FILE__, __LINE__, #call, (cx), (code), (call))
 
-const char *check_code(const char *file, int line, const char *call, struct ctx *cx,
-                       enum code want, enum code got);
+const char *check_code(const char *file, int line, const char *call, struct ctx *cx, enum code want,
+                       enum code got);
 
 /* `part` is somewhere in `text`. */
 #define CONTAINS(text, part) check_contains(__FILE__, __LINE__, (text), (part), true)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* fixture.c - a database, a queue and a folder for one test program (fixture.h).
  *
- * The only test code that knows libpq: it makes and drops the database, and runs the statements with
- * which a test looks behind the scenes or sets one. A missing server is a failure, never a skip: a run
- * that tested nothing must not look like one that passed. Emptying deletes rows and this program's keys;
- * nothing here touches what another test program of the same run may be using. */
+ * The only test code that knows libpq: it makes and drops the database, and runs the statements
+ * with which a test looks behind the scenes or sets one. A missing server is a failure, never a
+ * skip: a run that tested nothing must not look like one that passed. Emptying deletes rows and
+ * this program's keys; nothing here touches what another test program of the same run may be using.
+ */
 #include "tests/support/fixture.h"
 
 #include <ftw.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -118,8 +121,9 @@ int fixture_setup_bare(void **state)
     (void)state;
     ctx_init(&fx.cx, (size_t)512 << 20);
     if (!getenv("TEST_DATABASE_URL") || !getenv("TEST_REDIS_URL")) {
-        complain("no servers to test with", "TEST_DATABASE_URL and TEST_REDIS_URL must name them (run "
-                                            "./dev test, or this program by tests/support/with-servers.sh)");
+        complain("no servers to test with",
+                 "TEST_DATABASE_URL and TEST_REDIS_URL must name them (run "
+                 "./dev test, or this program by tests/support/with-servers.sh)");
         return -1;
     }
     char id[37];
@@ -176,8 +180,10 @@ int fixture_empty(void **state)
     fx.settings = settings;
     db_rollback(fx.jobs->db);
     fixture_forget_redis();
-    bool ok = run_on(admin, "DELETE FROM processing_jobs; DELETE FROM worker_pools; DELETE FROM documents; "
-                            "DELETE FROM document_pages; DELETE FROM chunks; DELETE FROM worker_control");
+    bool ok =
+        run_on(admin,
+               "DELETE FROM processing_jobs; DELETE FROM worker_pools; DELETE FROM documents; "
+               "DELETE FROM document_pages; DELETE FROM chunks; DELETE FROM worker_control");
     return ok ? 0 : -1;
 }
 
@@ -247,8 +253,31 @@ const char *fixture_key(const char *suffix)
 
 void fixture_forget_redis(void)
 {
-    REDIS("EVAL", "for _, k in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', k) end", "0",
-          fixture_key("*"));
+    REDIS("EVAL", "for _, k in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', k) end",
+          "0", fixture_key("*"));
+}
+
+const char *fixture_database_socket(void)
+{
+    if (PQhost(admin)[0] != '/')
+        fail_msg("TEST_DATABASE_URL names the host \"%s\", not the folder of a Unix socket",
+                 PQhost(admin));
+    return ctx_printf(&fx.cx, "%s/.s.PGSQL.%s", PQhost(admin), PQport(admin));
+}
+
+/* Not CLIENT KILL TYPE: other test programs use the same server. */
+void fixture_cut_redis(void)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in here = {0}, there = {0};
+        socklen_t n = sizeof(here), m = sizeof(there);
+        if (getpeername(fd, (struct sockaddr *)&there, &m) != 0 || there.sin_family != AF_INET ||
+            ntohs(there.sin_port) != settings.redis.port ||
+            getsockname(fd, (struct sockaddr *)&here, &n) != 0)
+            continue;
+        REDIS("CLIENT", "KILL", "ADDR", ctx_printf(&fx.cx, "127.0.0.1:%d", ntohs(here.sin_port)),
+              "SKIPME", "yes");
+    }
 }
 
 /* ---- jobs ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* fixture.h - a database, a queue and a folder for one test program, on the run's real servers.
  *
- * The servers are named by TEST_DATABASE_URL and TEST_REDIS_URL (./dev test, with-servers.sh); without
- * them the program fails. Use:
+ * The servers are named by TEST_DATABASE_URL and TEST_REDIS_URL (./dev test, with-servers.sh);
+ * without them the program fails. Use:
  *
  *   cmocka_run_group_tests(tests, fixture_setup, fixture_teardown)
  *   with cmocka_unit_test_setup(test, fixture_empty)
@@ -29,8 +29,8 @@ int fixture_setup_bare(void **state); /* the same without the schema */
 int fixture_teardown(void **state); /* drops all of them */
 int fixture_empty(void **state); /* before a test: no rows, no keys, settings as loaded */
 
-/* Another handle on the same database and queue; the caller closes it. NULL: no memory. May be called
- * from any thread. */
+/* Another handle on the same database and queue; the caller closes it. NULL: no memory. May be
+ * called from any thread. */
 struct jobs *fixture_jobs(void);
 
 /* Any SQL, on a connection of its own. The first column of the first row, "" for none; in fx.cx. */
@@ -44,6 +44,12 @@ const char *fixture_key(const char *suffix); /* "{queue}:suffix" */
 
 /* What FLUSHALL does, to this program's keys only. */
 void fixture_forget_redis(void);
+
+/* The path of the Unix socket the database listens on; the test fails when there is none. */
+const char *fixture_database_socket(void);
+
+/* Cuts every Redis connection of this process but fx.kv's. */
+void fixture_cut_redis(void);
 
 /* A submitted job of its own bytes; its id, in fx.cx. */
 const char *fixture_job(const char *priority);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* wait.c - the pause between two looks at a condition (wait.h).
  *
- * Two milliseconds: short against what is waited for, long enough to leave the processor to those who
- * are waited for. Nothing else in the tests sleeps. */
+ * Two milliseconds: short against what is waited for, long enough to leave the processor to those
+ * who are waited for. Nothing else in the tests sleeps. */
 #include "tests/support/wait.h"
 
 #include <time.h>

@@ -4,7 +4,7 @@
 # TEST_DATABASE_URL and TEST_REDIS_URL, and removes both afterwards. ./dev test does the same once for
 # a whole run; this is for one test under a debugger:
 #
-#   tests/support/with-servers.sh build/debug/tests/store/store_test_db
+#   tests/support/with-servers.sh build/debug/bin/store_test_db
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # shellcheck source=dev.d/lib.sh

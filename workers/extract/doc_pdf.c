@@ -383,6 +383,20 @@ static void pdf_close(struct doc *base)
 
 static const struct doc_ops pdf_ops = {pdf_read_page, pdf_render, pdf_close};
 
+/* A file cut off in the middle of an object cannot even be repaired: leaves that object out. */
+static bool open_shortened(struct pdf *d)
+{
+    static const char end[] = "endobj";
+    size_t n = d->src.len;
+    while (n >= sizeof(end) - 1 &&
+           memcmp(d->src.data + n - (sizeof(end) - 1), end, sizeof(end) - 1) != 0)
+        n--;
+    if (n < sizeof(end) - 1 || n == d->src.len)
+        return false;
+    d->src.len = n;
+    return try_open(d);
+}
+
 static enum code open_into(struct ctx *cx, struct pdf *d)
 {
     d->fz = fz_new_context(NULL, NULL, STORE_BYTES);
@@ -390,7 +404,7 @@ static enum code open_into(struct ctx *cx, struct pdf *d)
         return ctx_fail(cx, CODE_OUT_OF_MEMORY, "no memory for a PDF reader");
     fz_set_warning_callback(d->fz, on_warning, d);
     fz_set_error_callback(d->fz, NULL, NULL);
-    if (!try_open(d))
+    if (!try_open(d) && !open_shortened(d))
         return ctx_fail(cx, d->code, "could not open the document: %s", d->message);
     TRY(unlock(cx, d));
     if (!try_count(d))

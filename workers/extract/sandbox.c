@@ -179,14 +179,19 @@ static int add_rules(scmp_filter_ctx f)
     int r = 0;
     for (size_t i = 0; i < ARRAY_LEN(allowed) && !r; i++)
         r = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
-    const struct scmp_arg_cmp not_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    const struct scmp_arg_cmp not_exec = {.arg = 2,
+                                          .op = SCMP_CMP_MASKED_EQ,
+                                          .datum_a = PROT_EXEC,
+                                          .datum_b = 0};
+    const struct scmp_arg_cmp myself = {.arg = 0,
+                                        .op = SCMP_CMP_EQ,
+                                        .datum_a = (scmp_datum_t)getpid()};
     if (!r)
-        r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_exec);
+        r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_exec);
     if (!r)
-        r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_exec);
+        r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &not_exec);
     if (!r)
-        r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &myself);
     for (size_t i = 0; i < ARRAY_LEN(refused) && !r; i++)
         r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
     if (!SANITIZED)

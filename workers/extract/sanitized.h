@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* sanitized.h - whether this is a build with a sanitizer that needs more than a locked-in process may. */
+/* sanitized.h - whether this is a build with a sanitizer that needs more than a locked-in process
+ * may. */
 #ifndef WORKERS_EXTRACT_SANITIZED_H
 #define WORKERS_EXTRACT_SANITIZED_H
 

@@ -29,6 +29,7 @@ struct tool {
 };
 
 static struct ctx main_cx;
+static struct arena kept; /* failed pages */
 
 static int fail(struct ctx *cx, const char *what)
 {
@@ -84,11 +85,11 @@ static enum code open_child(struct ctx *cx, struct tool *t, struct box_child **r
 
 static Extract__V1__Page *failed_page(int number, const char *why)
 {
-    Extract__V1__Page *p = malloc(sizeof(*p));
+    Extract__V1__Page *p = arena_alloc(&kept, sizeof(*p));
     *p = (Extract__V1__Page)EXTRACT__V1__PAGE__INIT;
     p->page = number;
     p->verdict = EXTRACT__V1__VERDICT__VERDICT_FAILED;
-    p->error = strdup(why);
+    p->error = arena_strdup(&kept, why);
     return p;
 }
 
@@ -249,6 +250,63 @@ static int run(struct tool *t)
     return 0;
 }
 
+static bool options(int argc, char **argv, struct tool *t)
+{
+    int c;
+    while ((c = getopt(argc, argv, "x:t:p:l:L:d:m:j:M:T:r:nAqs")) != -1) {
+        switch (c) {
+        case 'x':
+            t->program = optarg;
+            break;
+        case 't':
+            t->type = optarg;
+            break;
+        case 'p':
+            t->password = optarg;
+            break;
+        case 'l':
+            t->languages = optarg;
+            break;
+        case 'L':
+            t->open_languages = optarg;
+            break;
+        case 'd':
+            t->tessdata = optarg;
+            break;
+        case 'm':
+            t->memory = atoll(optarg);
+            break;
+        case 'j':
+            t->parallel = atoi(optarg);
+            break;
+        case 'M':
+            t->max_pages = atoi(optarg);
+            break;
+        case 'T':
+            t->timeout_ms = atoi(optarg);
+            break;
+        case 'r':
+            t->dpi = atoi(optarg);
+            break;
+        case 'n':
+            t->no_ocr = true;
+            break;
+        case 'A':
+            t->all_ocr = true;
+            break;
+        case 'q':
+            t->quiet = true;
+            break;
+        case 's':
+            t->summary = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind + 1 == argc && t->parallel > 0 && t->parallel <= 64;
+}
+
 int main(int argc, char **argv)
 {
     struct tool t = {.type = "",
@@ -258,60 +316,7 @@ int main(int argc, char **argv)
                      .parallel = 2,
                      .max_pages = 20000,
                      .timeout_ms = 120000};
-    int c;
-    while ((c = getopt(argc, argv, "x:t:p:l:L:d:m:j:M:T:r:nAqs")) != -1) {
-        switch (c) {
-        case 'x':
-            t.program = optarg;
-            break;
-        case 't':
-            t.type = optarg;
-            break;
-        case 'p':
-            t.password = optarg;
-            break;
-        case 'l':
-            t.languages = optarg;
-            break;
-        case 'L':
-            t.open_languages = optarg;
-            break;
-        case 'd':
-            t.tessdata = optarg;
-            break;
-        case 'm':
-            t.memory = atoll(optarg);
-            break;
-        case 'j':
-            t.parallel = atoi(optarg);
-            break;
-        case 'M':
-            t.max_pages = atoi(optarg);
-            break;
-        case 'T':
-            t.timeout_ms = atoi(optarg);
-            break;
-        case 'r':
-            t.dpi = atoi(optarg);
-            break;
-        case 'n':
-            t.no_ocr = true;
-            break;
-        case 'A':
-            t.all_ocr = true;
-            break;
-        case 'q':
-            t.quiet = true;
-            break;
-        case 's':
-            t.summary = true;
-            break;
-        default:
-            return 2;
-        }
-    }
-    if (optind + 1 != argc || t.parallel < 1 || t.parallel > 64 ||
-        (t.fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) < 0) {
+    if (!options(argc, argv, &t) || (t.fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) < 0) {
         fprintf(stderr, "usage: boxtool [-x EXTRACTOR] [-t TYPE] [-p PASSWORD] [-j N] [-T MS] "
                         "[-m BYTES] [-M PAGES] [-r DPI] [-n no OCR] [-A all OCR] [-q] [-s] FILE\n");
         return 2;
@@ -319,6 +324,8 @@ int main(int argc, char **argv)
     ctx_init(&main_cx, 0);
     int status = run(&t);
     box_stop(t.box);
+    free(t.pages);
+    arena_reset(&kept);
     ctx_done(&main_cx);
     return status;
 }

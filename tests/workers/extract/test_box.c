@@ -227,6 +227,7 @@ static void expect_failed(const struct buf *doc, const char *type, int max_pages
 {
     Extract__V1__Reply *r;
     CLEANUP(box_child_closep) struct box_child *c = opened(box, doc, type, max_pages, &r);
+    (void)c;
     if (r->kind_case != EXTRACT__V1__REPLY__KIND_FAILED || strcmp(r->failed->code, code) != 0 ||
         !strstr(r->failed->message, message))
         fail_msg("not %s \"%s\": kind %d, %s", code, message, (int)r->kind_case,
@@ -272,6 +273,50 @@ static void lying_page_trees(void **state)
     assert_true(clk_mono_ms() - start < 5000);
     assert_int_equal(r->kind_case, EXTRACT__V1__REPLY__KIND_OPENED);
     assert_string_equal(text_page(d, 1)->text, "hello\n"); /* the page is found without the tree */
+}
+
+static void passwords(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *password, *failed; /* NULL: opens */
+    } rows[] = {{"", "PASSWORD_REQUIRED"}, {"wrong", "PASSWORD_REQUIRED"}, {"marmalade", NULL}};
+    CLEANUP(buf_done) struct buf doc = BUF_INIT(0);
+    FILE *f = fopen(TEST_DATA "/encrypted.pdf", "re");
+    assert_non_null(f);
+    char *room = buf_room(&doc, 1 << 20);
+    doc.len = fread(room, 1, 1 << 20, f);
+    fclose(f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(box_child_closep) struct box_child *c = spawn(box, doc.data, doc.len);
+        Extract__V1__Open open = EXTRACT__V1__OPEN__INIT;
+        open.password = (char *)(uintptr_t)rows[i].password;
+        Extract__V1__Reply *r;
+        assert_int_equal(ask_open(c, &open, &r), CODE_OK);
+        if (rows[i].failed)
+            assert_string_equal(r->failed->code, rows[i].failed);
+        else
+            assert_non_null(strstr(text_page(c, 1)->text, "lighthouse"));
+    }
+}
+
+static void cut_off(void **state)
+{
+    (void)state;
+    const char *content = "BT /F1 20 Tf 50 500 Td (hello) Tj ET";
+    const char *pages[] = {content, content, content};
+    CLEANUP(buf_done) struct buf doc = BUF_INIT(0);
+    sample_pdf(&doc, pages, 3, NULL);
+    char *third = memmem(doc.data, doc.len, "\n9 0 obj", 8);
+    assert_non_null(third);
+    doc.len = (size_t)(third - doc.data) + 30; /* in the middle of the third page's dictionary */
+    Extract__V1__Reply *r;
+    CLEANUP(box_child_closep) struct box_child *c = opened(box, &doc, "application/pdf", 0, &r);
+    assert_int_equal(r->kind_case, EXTRACT__V1__REPLY__KIND_OPENED);
+    assert_int_equal(r->opened->page_count, 3);
+    assert_string_equal(text_page(c, 1)->text, "hello\n");
+    assert_string_equal(text_page(c, 2)->text, "hello\n");
+    assert_int_equal(text_page(c, 3)->verdict, EXTRACT__V1__VERDICT__VERDICT_FAILED);
 }
 
 static void requests_out_of_turn(void **state)
@@ -426,7 +471,8 @@ int main(void)
         cmocka_unit_test(idle_memory),      cmocka_unit_test(text_of_a_pdf),
         cmocka_unit_test(ocr_of_a_pdf),     cmocka_unit_test(a_picture_without_words),
         cmocka_unit_test(engines),          cmocka_unit_test(refused_documents),
-        cmocka_unit_test(lying_page_trees), cmocka_unit_test(requests_out_of_turn),
+        cmocka_unit_test(lying_page_trees), cmocka_unit_test(cut_off),
+        cmocka_unit_test(passwords),        cmocka_unit_test(requests_out_of_turn),
         cmocka_unit_test(languages),        cmocka_unit_test(killed_child),
         cmocka_unit_test(memory_limit),     cmocka_unit_test(dead_zygote_is_replaced),
     };
