@@ -58,7 +58,7 @@ static int teardown(void **state)
 static struct watcher *watch(const char *id)
 {
     struct watcher *w = NULL;
-    OK(&fx.cx, hub_watch(&fx.cx, hub, id, wake, &woken, &w));
+    OK(&fx.cx, hub_watch(&fx.cx, hub, id, "", wake, &woken, &w));
     return w;
 }
 
@@ -155,7 +155,7 @@ static void who_watches_nothing_is_told(void **state)
 {
     (void)state;
     struct watcher *w = NULL;
-    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, hub_watch(&fx.cx, hub, "x", wake, &woken, &w));
+    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, hub_watch(&fx.cx, hub, "x", "", wake, &woken, &w));
     FAILS(&fx.cx, CODE_NOT_FOUND,
           hub_watch(&fx.cx, hub, "00000000-0000-4000-8000-000000000000", wake, &woken, &w));
     assert_null(w);
