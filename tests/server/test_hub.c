@@ -157,7 +157,7 @@ static void who_watches_nothing_is_told(void **state)
     struct watcher *w = NULL;
     FAILS(&fx.cx, CODE_INVALID_ARGUMENT, hub_watch(&fx.cx, hub, "x", "", wake, &woken, &w));
     FAILS(&fx.cx, CODE_NOT_FOUND,
-          hub_watch(&fx.cx, hub, "00000000-0000-4000-8000-000000000000", wake, &woken, &w));
+          hub_watch(&fx.cx, hub, "00000000-0000-4000-8000-000000000000", "", wake, &woken, &w));
     assert_null(w);
 }
 
@@ -264,7 +264,7 @@ static void without_redis_states_and_progress_are_read_from_the_rows(void **stat
     struct watcher *w;
     OK(&fx.cx, hub_start(&fx.cx, &away, &blind));
     const char *id = fixture_job("medium");
-    OK(&fx.cx, hub_watch(&fx.cx, blind, id, wake, &woken, &w));
+    OK(&fx.cx, hub_watch(&fx.cx, blind, id, "", wake, &woken, &w));
     expect_state(w, 0, STATUS(PENDING));
     struct job_claim claim = fixture_claim(pool, id);
     expect_state(w, SOON, STATUS(PROCESSING));
@@ -298,7 +298,7 @@ static void stopping_wakes_every_watcher_and_waits_for_none(void **state)
     Localrag__V1__JobEvent *e;
     OK(&fx.cx, hub_start(&fx.cx, &fx.settings, &other));
     for (int i = 0; i < 3; i++) {
-        OK(&fx.cx, hub_watch(&fx.cx, other, fixture_job("low"), wake, &woken, &w[i]));
+        OK(&fx.cx, hub_watch(&fx.cx, other, fixture_job("low"), "", wake, &woken, &w[i]));
         expect_state(w[i], 0, STATUS(PENDING));
     }
     hub_unwatch(w[2]);
@@ -319,7 +319,7 @@ static void what_was_queued_before_the_stop_is_still_told(void **state)
     struct watcher *w;
     Localrag__V1__JobEvent *e;
     OK(&fx.cx, hub_start(&fx.cx, &fx.settings, &other));
-    OK(&fx.cx, hub_watch(&fx.cx, other, fixture_job("low"), wake, &woken, &w));
+    OK(&fx.cx, hub_watch(&fx.cx, other, fixture_job("low"), "", wake, &woken, &w));
     hub_stop(other);
     expect_state(w, 0, STATUS(PENDING));
     assert_int_equal(hub_next(&fx.cx, w, &e), HUB_CLOSING);
@@ -341,7 +341,7 @@ static void *come_and_go(void *arg)
         struct watcher *w;
         Localrag__V1__JobEvent *e;
         ctx_init(&cx, 1 << 20);
-        if (hub_watch(&cx, hub, c->id, wake, &mine, &w) == CODE_OK) {
+        if (hub_watch(&cx, hub, c->id, "", wake, &mine, &w) == CODE_OK) {
             while (hub_next(&cx, w, &e) == HUB_EVENT)
                 c->events++;
             hub_unwatch(w);
