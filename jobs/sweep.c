@@ -2,18 +2,22 @@
 /* sweep.c - the only healer: frees the jobs of dead pools, and keeps the lanes fed from the rows.
  *
  * One tick is one transaction that holds an advisory lock, so of all processes one sweeps at a time
- * and one that hangs is ended by idle_in_transaction_session_timeout. Each tick:
+ * and one that hangs is ended by idle_in_transaction_session_timeout.
  *
- *   pools   A pool is dead when this process itself has seen its beat counter stand still for
- *           POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage
- * of the database, a stopped sweeper or a jumping clock therefore kill nobody. jobs    Jobs of dead
- * (or unknown) pools go back to pending, crash_count + 1, failed at the third. lanes   For each
- * lane: rows older than its head are pushes that were lost, or retries that came due (a row that
- * became runnable less than a second ago is left to its own push); while the lane is marked
- * overflowed, rows at or behind its tail. Lanes are in ready_at order, so these index scans cost
- * what they find. This is the retry scheduler, the repair of lost pushes, the rebuild after Redis
- * lost everything and the feeder of a bounded lane in one. old     Finished jobs past
- * TASK_JOB_RETENTION, a slice a tick.
+ * Pools: one is dead when this process itself has seen its beat counter stand still for
+ * POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage of the
+ * database, a stopped sweeper or a jumping clock therefore kill nobody.
+ *
+ * Jobs of dead (or unknown) pools go back to pending, crash_count + 1, failed at the third. Then
+ * their directory batch moves; so do batches that somebody forgot.
+ *
+ * Lanes: rows older than a lane's head are pushes that were lost, or retries that came due (a row
+ * that became runnable less than a second ago is left to its own push); while the lane is marked
+ * overflowed, also rows at or behind its tail. Lanes are in ready_at order, so these index scans
+ * cost what they find. This is the retry scheduler, the repair of lost pushes, the rebuild after
+ * Redis lost everything and the feeder of a bounded lane in one.
+ *
+ * Old: finished jobs past TASK_JOB_RETENTION that statistics have counted, a slice a tick.
  *
  * When Redis is away the lanes are skipped: there is nothing to feed. */
 #include "jobs/pools.h"
@@ -284,14 +288,17 @@ static enum code purge_old(struct ctx *cx, struct sweep *s)
     int64_t now = clk_mono_ms();
     if (s->retention_ms && now - s->retention_ms < RETENTION_MS)
         return CODE_OK;
+    CLEANUP(db_result_freep) struct db_result *counted = NULL;
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, s->jobs->db, &q_pools_purge, DB_NO_ARGS, NULL));
+    /* Only what statistics have counted may go. */
+    TRY(db_run(cx, s->jobs->db, &q_statistics_roll, DB_ARGS(db_int(OLD_SLICE)), &counted));
     TRY(db_run(cx, s->jobs->db, &q_expired_jobs,
                DB_ARGS(db_int(s->jobs->settings->job_retention_ms), db_int(OLD_SLICE)), &r));
     int64_t n = db_get_int(r, 0, 0);
     if (n > 0)
         log_info(cx, "removed %lld finished jobs past their retention", (long long)n);
-    if (n < OLD_SLICE)
+    if (n < OLD_SLICE && db_get_int(counted, 0, 0) < OLD_SLICE)
         s->retention_ms = now;
     return CODE_OK;
 }

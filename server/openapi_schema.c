@@ -44,6 +44,16 @@ static const struct {
     {NULL, "parent_job_id", "\"pattern\":\"^(" UUID_PATTERN ")?$\""},
 };
 
+/* The same for the items of a list. */
+static const struct {
+    const char *message, *field, *json;
+} item_limits[] = {
+    {"UploadMetadata", "languages",
+     "\"pattern\":\"^([a-z_]{2,20}([, ]+[a-z_]{2,20})*)?$\",\"examples\":[\"eng\"]"},
+    {"IngestDirectoryRequest", "file_patterns",
+     "\"pattern\":\"^[^/\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
+};
+
 /* Fields that a request cannot do without and that are not in its path. */
 static const struct {
     const char *message, *field;
@@ -217,11 +227,16 @@ static void put_map(struct spec *s, const ProtobufCFieldDescriptor *f, enum open
     openapi_close(&s->out, '}');
 }
 
-static void put_list(struct spec *s, const ProtobufCFieldDescriptor *f, enum openapi_use use)
+static void put_list(struct spec *s, const ProtobufCMessageDescriptor *d,
+                     const ProtobufCFieldDescriptor *f, enum openapi_use use)
 {
     put_type(&s->out, "array", NULL, use == OPENAPI_BODY);
     openapi_open(&s->out, "items", '{');
     put_value(s, f, use, false);
+    for (size_t i = 0; use != OPENAPI_ANSWER && i < ARRAY_LEN(item_limits); i++)
+        if (strcmp(item_limits[i].message, d->short_name) == 0 &&
+            strcmp(item_limits[i].field, f->name) == 0)
+            buf_printf(&s->out, ",%s", item_limits[i].json);
     openapi_close(&s->out, '}');
 }
 
@@ -232,7 +247,7 @@ static void put_field(struct spec *s, const ProtobufCMessageDescriptor *d,
     if (pbjson_is_map(f))
         put_map(s, f, use);
     else if (f->label == PROTOBUF_C_LABEL_REPEATED)
-        put_list(s, f, use);
+        put_list(s, d, f, use);
     else
         put_value(s, f, use, is_nullable(d, f, use));
     const char *limit = limit_of(d, f, use);

@@ -41,6 +41,7 @@ struct rest_upload {
     struct upload *upload; /* NULL until the file part begins */
     enum part part; /* the current one */
     bool seen[ARRAY_LEN(part_names)];
+    int n_language_parts;
     struct buf field; /* the current small part */
     const char *metadata_json;
     size_t metadata_len;
@@ -86,6 +87,9 @@ static enum code on_begin(void *arg, const struct multipart_part *part)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": given twice",
                         part_names[u->part]);
     u->seen[u->part] = true;
+    if (u->part == PART_LANGUAGES && ++u->n_language_parts > MAX_LANGUAGES)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"languages\": more than %d",
+                        MAX_LANGUAGES);
     buf_clear(&u->field);
     u->field.limit = u->part == PART_METADATA ? METADATA_LIMIT : FIELD_LIMIT;
     return u->part == PART_FILE ? begin_file(u, part) : CODE_OK;

@@ -108,7 +108,7 @@ static void *work(void *arg)
         struct job_claim claim;
         int n = 0;
         ctx_init(&cx, CTX_DEFAULT_LIMIT);
-        enum code code = jobs_take(&cx, jobs, false, 50, 1, ids, &n);
+        enum code code = jobs_take(&cx, jobs, false, 50, 1, ids, &n, NULL);
         if (code == CODE_OK && n)
             code = jobs_claim(&cx, jobs, pool, 1, ids, &worker, true, &claim, &n);
         if (code == CODE_OK && n)
