@@ -113,6 +113,7 @@ junit_count() {
 }
 
 # cmd_bench [NAME]... - bench/NAME.py, each with its own servers; it keeps JSON lines in .dev/bench/.
+# 0: every bar is met, 1: some are not, 2: something could not be measured.
 cmd_bench() {
     local names=("$@") name all
     mapfile -t all < <(cd "$ROOT/bench" && printf '%s\n' *.py | sed 's/\.py$//' | grep -vx lib)
@@ -124,12 +125,17 @@ cmd_bench() {
     lock
     build release "${PROGRAMS[@]}"
     unlock
-    local status=0
+    local status=0 got open=''
     for name in "${names[@]}"; do
         say "bench $name"
-        python3 "$ROOT/bench/$name.py" || status=1
+        got=0
+        python3 "$ROOT/bench/$name.py" || got=$?
+        [ "$got" -lt 128 ] || exit "$got"
+        [ "$got" -eq 0 ] || open="$open $name"
+        [ "$got" -le "$status" ] || status=$got
     done
-    return $status
+    [ -z "$open" ] || warn "not met or not measured:$open"
+    return "$status"
 }
 
 cmd_clean() {
