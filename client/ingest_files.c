@@ -114,6 +114,9 @@ void ingest_files_stopp(struct ingest_files **files)
         return;
     conn_cancel(f->stream);
     pthread_join(f->thread, NULL);
+    for (size_t i = 0; i < INGEST_FILES_MOST; i++) /* whose last change came too late */
+        screen_drop(f->screen, f->first + i);
+    screen_draw(f->screen);
     conn_stream_closep(&f->stream);
     ctx_done(&f->cx);
     free(f);

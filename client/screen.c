@@ -104,6 +104,16 @@ void screen_end(struct screen *s, size_t slot)
     pthread_mutex_unlock(&s->lock);
 }
 
+void screen_drop(struct screen *s, size_t slot)
+{
+    if (s->mode == SCREEN_OFF || slot >= s->n_rows)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->dirty = s->dirty || s->rows[slot].state == ROW_ACTIVE;
+    s->rows[slot].state = ROW_UNSEEN;
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void draw_row(const struct screen *s, struct buf *b, const struct row *row, size_t columns)
 {
     bar_draw(b, row->name, row->percent, row->message, columns, s->unicode);

@@ -24,6 +24,9 @@ void screen_update(struct screen *s, size_t slot, const char *name, double perce
 /* The file will not change any more: it is drawn once more, then the slot is free. */
 void screen_end(struct screen *s, size_t slot);
 
+/* The file is not to be shown any more; its slot is free. */
+void screen_drop(struct screen *s, size_t slot);
+
 /* Brings the terminal up to date when something changed. */
 void screen_draw(struct screen *s);
 

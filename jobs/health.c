@@ -77,10 +77,12 @@ static enum code read_workers(struct ctx *cx, struct jobs *jobs, Localrag__V1__W
     return CODE_OK;
 }
 
-/* Whether an operator, or without one the configuration, wants the workers to run. */
-static enum code wanted(struct ctx *cx, struct jobs *jobs, bool *ret_running,
+/* Whether an operator, or without one the configuration, wants the workers to run, and how many of
+ * a pool (< 0: all). */
+static enum code wanted(struct ctx *cx, struct jobs *jobs, bool *ret_running, int *ret_most,
                         const char **ret_since)
 {
+    *ret_most = -1;
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_worker_control_get, DB_NO_ARGS, &r));
     *ret_running = jobs->settings->workers_auto_start;
@@ -90,13 +92,38 @@ static enum code wanted(struct ctx *cx, struct jobs *jobs, bool *ret_running,
         clk_print_rfc3339((int64_t)db_get_double(r, 0, 1), 0, since);
         *ret_running = db_get_bool(r, 0, 0);
         *ret_since = ctx_strdup(cx, since);
+        if (!db_is_null(r, 0, 2))
+            *ret_most = (int)db_get_int(r, 0, 2);
     }
     return CODE_OK;
+}
+
+/* Workers that should run: those that are there, at most `most` of a pool, and this host's own pool
+ * even when it has not registered. */
+static int count_wanted(const Localrag__V1__WorkerHealth *h, int own, int most)
+{
+    int total = 0, pools = 0;
+    for (size_t i = 0; i < h->n_workers; i++) {
+        int of_pool = 0;
+        bool first = true;
+        for (size_t j = 0; j < h->n_workers; j++) {
+            if (strcmp(h->workers[i]->pool_id, h->workers[j]->pool_id) != 0)
+                continue;
+            first = first && j >= i;
+            of_pool++;
+        }
+        if (!first)
+            continue;
+        total += most < 0 ? of_pool : MIN(of_pool, most);
+        pools++;
+    }
+    return pools ? total : most < 0 ? own : MIN(own, most);
 }
 
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__WorkerHealth *out)
 {
     bool want;
+    int most;
     const char *since;
     Localrag__V1__QueueStats *stats = ctx_alloc(cx, sizeof(*stats));
     if (!stats)
@@ -105,8 +132,8 @@ enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__Wo
     out->queue_stats = stats;
     TRY(read_workers(cx, jobs, out));
     TRY(jobs_queue_stats(cx, jobs, stats));
-    TRY(wanted(cx, jobs, &want, &since));
-    int missing = MAX((int)jobs->settings->max_workers, out->worker_count) - out->running_workers;
+    TRY(wanted(cx, jobs, &want, &most, &since));
+    int missing = count_wanted(out, (int)jobs->settings->max_workers, most) - out->running_workers;
     const char *message;
     if (!jobs->settings->queue_enabled) {
         out->status = LOCALRAG__V1__WORKER_HEALTH_STATUS__WORKER_HEALTH_STATUS_DISABLED;

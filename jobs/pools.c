@@ -124,6 +124,8 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
     ret_orders->want_running =
         db_is_null(r, 0, 2) ? jobs->settings->workers_auto_start : db_get_bool(r, 0, 2);
     ret_orders->now = db_get_bool(r, 0, 3);
+    ret_orders->max_workers = db_is_null(r, 0, 4) ? -1 : (int)db_get_int(r, 0, 4);
+    ret_orders->high_priority_workers = db_is_null(r, 0, 5) ? -1 : (int)db_get_int(r, 0, 5);
     read_lost(db_get(r, 0, 1), ret_orders);
     return hand_back_strays(cx, jobs, pool_id, workers, n);
 }

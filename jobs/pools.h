@@ -27,6 +27,7 @@ struct pool_worker { /* one worker of this pool, as the beat writes it */
 struct pool_orders { /* what the beat read back */
     bool want_running; /* the desired state: false: stop after draining */
     bool now; /* with want_running false: do not drain */
+    int max_workers, high_priority_workers; /* so many may run; < 0: all */
     int n_lost; /* jobs this pool holds no longer: cancelled, or fenced off */
     char lost[256][37];
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* badfields.c - which fields an INVALID_ARGUMENT is about (badfields.h).
  *
- * The readers of JSON, parameters and messages and the ops say in one sentence a line what is wrong and
- * with which field. Both doors tell clients the fields apart from the sentences: REST as `errors`,
- * gRPC as google.rpc.BadRequest. Reading them back here keeps every other file free of lists. */
+ * The readers of JSON, parameters and messages and the ops say in one sentence a line what is wrong
+ * and with which field. Both doors tell clients the fields apart from the sentences: REST as
+ * `errors`, gRPC as google.rpc.BadRequest. Reading them back here keeps every other file free of
+ * lists. */
 #include "server/badfields.h"
 
 #include <string.h>
@@ -26,9 +27,7 @@ static bool has_field(const struct method *m, const char *name, size_t n)
 
 static bool read_line(const char *line, const struct method *m, struct badfield *ret)
 {
-    size_t skip = str_starts(line, "field \"")           ? 7
-                  : str_starts(line, "unknown field \"") ? 15
-                                                         : 0;
+    size_t skip = str_starts(line, "field \"") ? 7 : str_starts(line, "unknown field \"") ? 15 : 0;
     ret->field = line + skip;
     ret->field_len = strcspn(ret->field, skip ? "\"\n" : ":\n");
     return skip || has_field(m, ret->field, ret->field_len);

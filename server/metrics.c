@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* metrics.c - counters and times of requests over both doors (metrics.h).
  *
- * rest_reply.c and rpc_call.c count, admin.c prints. Everything is an atomic in a table of fixed size,
- * so that counting costs nothing and needs no handle; labels are methods, verbs and statuses only,
- * never what a client sent. Times are of calls that end by themselves: a watch lasts as long as its
- * job and would say nothing. */
+ * rest_reply.c and rpc_call.c count, admin.c prints. Everything is an atomic in a table of fixed
+ * size, so that counting costs nothing and needs no handle; labels are methods, verbs and statuses
+ * only, never what a client sent. Times are of calls that end by themselves: a watch lasts as long
+ * as its job and would say nothing. */
 #include "server/metrics.h"
 
 #include <stdatomic.h>
@@ -34,8 +34,9 @@ static const char *const grpc_codes[GRPC_CODES] = {
     "DATA_LOSS",
     "UNAUTHENTICATED",
 };
-static const int64_t bucket_us[BUCKETS] = {1000,   2500,   5000,    10000,   25000,   50000,  100000,
-                                           250000, 500000, 1000000, 2500000, 5000000, 10000000};
+static const int64_t bucket_us[BUCKETS] = {1000,    2500,    5000,    10000,  25000,
+                                           50000,   100000,  250000,  500000, 1000000,
+                                           2500000, 5000000, 10000000};
 
 struct times {
     _Atomic uint64_t in[BUCKETS + 1]; /* the last one: longer */
@@ -140,8 +141,8 @@ static void write_times(struct buf *b, enum transport transport, size_t row)
     for (int i = 0; i < BUCKETS; i++)
         buf_printf(b, "%s_bucket{transport=\"%s\",method=\"%s\",le=\"%g\"} %llu\n", name, kind,
                    method, (double)bucket_us[i] / 1e6, (unsigned long long)counts[i]);
-    buf_printf(b, "%s_bucket{transport=\"%s\",method=\"%s\",le=\"+Inf\"} %llu\n", name, kind, method,
-               (unsigned long long)sum);
+    buf_printf(b, "%s_bucket{transport=\"%s\",method=\"%s\",le=\"+Inf\"} %llu\n", name, kind,
+               method, (unsigned long long)sum);
     buf_printf(b, "%s_sum{transport=\"%s\",method=\"%s\"} %.6f\n", name, kind, method,
                (double)get(&t->total_us) / 1e6);
     buf_printf(b, "%s_count{transport=\"%s\",method=\"%s\"} %llu\n", name, kind, method,

@@ -6,7 +6,8 @@
 #include "base/buf.h"
 #include "server/methods.h"
 
-/* One answered HTTP request of the main port; `method` NULL: none was found. `us`: how long it took. */
+/* One answered HTTP request of the main port; `method` NULL: none was found. `us`: how long it
+ * took. */
 void metrics_http(const char *verb, int status, const struct method *method, int64_t us);
 
 /* One ended gRPC call; `method` NULL: not of localrag.v1. */

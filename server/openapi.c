@@ -3,9 +3,9 @@
  *
  * Called once at start by the HTTP side, which serves the text. It says what rest*.c does, from the
  * same table: the path's fields are path parameters; the other fields are query parameters, or the
- * JSON body, or the parts of a form for an upload; a stream is Server-Sent Events; a POST that answers
- * with a new job's id is 202. Which errors an operation has beyond those every operation may have is
- * read from its comment, which names them by their codes.
+ * JSON body, or the parts of a form for an upload; a stream is Server-Sent Events; a POST that
+ * answers with a new job's id is 202. Which errors an operation has beyond those every operation
+ * may have is read from its comment, which names them by their codes.
  *
  * Nothing of the document is kept but its text. */
 #include "server/openapi.h"
@@ -21,9 +21,12 @@ enum { DOCUMENT_LIMIT = 4 * 1024 * 1024, MAX_SUMMARY = 120 };
 
 static const char about[] =
     "Reads documents in the background: send a file, get a job, watch it, fetch pages and chunks. "
-    "The same API is served over gRPC (package localrag.v1). Every key of an answer is always there; "
-    "what is not set is null. Unknown fields and query parameters are refused. A trailing slash does "
-    "not matter, HEAD is answered where GET is. `X-Request-Id` is taken from the request or made, and "
+    "The same API is served over gRPC (package localrag.v1). Every key of an answer is always "
+    "there; "
+    "what is not set is null. Unknown fields and query parameters are refused. A trailing slash "
+    "does "
+    "not matter, HEAD is answered where GET is. `X-Request-Id` is taken from the request or made, "
+    "and "
     "is in the answer and in the log.";
 
 static const char error_schema[] =
@@ -126,9 +129,10 @@ static void put_form(struct spec *s)
     openapi_open(b, "schema", '{');
     openapi_put(b, "type", "object");
     openapi_open(b, "properties", '{');
-    openapi_raw(b, "file",
-                "{\"type\":\"string\",\"contentMediaType\":\"application/octet-stream\",\"minLength\":1,"
-                "\"description\":\"The document, with its file name.\"}");
+    openapi_raw(
+        b, "file",
+        "{\"type\":\"string\",\"contentMediaType\":\"application/octet-stream\",\"minLength\":1,"
+        "\"description\":\"The document, with its file name.\"}");
     for (unsigned i = 0; i < d->n_fields; i++) {
         const char *name = d->fields[i].name;
         if (strcmp(name, "filename") == 0 || strcmp(name, "content_type") == 0 ||
@@ -216,8 +220,8 @@ static void put_errors(struct spec *s, const struct method *m)
         if (!expected)
             continue;
         const char *key = ctx_printf(s->cx, "%d", status);
-        const char *ref = ctx_printf(s->cx, "#/components/responses/%s",
-                                     code_name(code_of_status(status)));
+        const char *ref =
+            ctx_printf(s->cx, "#/components/responses/%s", code_name(code_of_status(status)));
         if (!key)
             return;
         openapi_open(&s->out, key, '{');
@@ -237,10 +241,11 @@ static void put_errors(struct spec *s, const struct method *m)
 static void put_stream(struct spec *s, const struct method *m)
 {
     struct buf *b = &s->out;
-    openapi_put(b, "description",
-                "Server-Sent Events. `event: state` and `event: progress` have a Job as `data` and the "
-                "event's id as `id`; `event: failure` has an Error and is the last. Comments come "
-                "first (\"connected\") and every 15 s.");
+    openapi_put(
+        b, "description",
+        "Server-Sent Events. `event: state` and `event: progress` have a Job as `data` and the "
+        "event's id as `id`; `event: failure` has an Error and is the last. Comments come "
+        "first (\"connected\") and every 15 s.");
     openapi_open(b, "content", '{');
     openapi_open(b, "text/event-stream", '{');
     openapi_raw(b, "schema", "{\"type\":\"string\"}");
@@ -271,7 +276,8 @@ static void put_answers(struct spec *s, const struct method *m)
     }
     openapi_close(b, '}');
     if (m->kind == METHOD_WATCH)
-        openapi_raw(b, "204", "{\"description\":\"The job has ended and its last event is known.\"}");
+        openapi_raw(b, "204",
+                    "{\"description\":\"The job has ended and its last event is known.\"}");
     put_errors(s, m);
     openapi_close(b, '}');
 }
@@ -353,8 +359,9 @@ static void put_error_answers(struct spec *s)
             openapi_raw(b, "headers",
                         "{\"Retry-After\":{\"description\":\"Seconds to wait.\","
                         "\"schema\":{\"type\":\"integer\"}}}");
-        openapi_raw(b, "content",
-                    "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}");
+        openapi_raw(
+            b, "content",
+            "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}");
         openapi_close(b, '}');
     }
     openapi_close(b, '}');
@@ -397,8 +404,8 @@ static const char *make_etag(struct ctx *cx, const char *text, size_t len)
     unsigned n = 0;
     if (EVP_Digest(text, len, hash, &n, EVP_sha256(), NULL) != 1 || n < 8)
         return NULL;
-    return ctx_printf(cx, "\"%02x%02x%02x%02x%02x%02x%02x%02x\"", hash[0], hash[1], hash[2], hash[3],
-                      hash[4], hash[5], hash[6], hash[7]);
+    return ctx_printf(cx, "\"%02x%02x%02x%02x%02x%02x%02x%02x\"", hash[0], hash[1], hash[2],
+                      hash[3], hash[4], hash[5], hash[6], hash[7]);
 }
 
 static enum code build(struct spec *s, struct ctx *cx, const struct method *methods, size_t n,
@@ -434,7 +441,8 @@ enum code openapi_build(struct ctx *cx, const struct method *methods, size_t n,
     if (code == CODE_OK)
         *ret_openapi = made;
     else
-        code = ctx_fail(cx, code, "could not write the OpenAPI document: %s", ctx_message(&scratch));
+        code =
+            ctx_fail(cx, code, "could not write the OpenAPI document: %s", ctx_message(&scratch));
     ctx_done(&scratch);
     return code;
 }

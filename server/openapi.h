@@ -2,7 +2,8 @@
 /* openapi.h - the REST API as an OpenAPI 3.1 document, from the same tables that serve it.
  *
  * Paths, parameters and kinds of bodies come from the methods (server/methods.h), schemas from the
- * message types by the rules of base/pbjson.h, descriptions from the comments of the .proto files. */
+ * message types by the rules of base/pbjson.h, descriptions from the comments of the .proto files.
+ */
 #ifndef SERVER_OPENAPI_H
 #define SERVER_OPENAPI_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* openapi_data.c - the API's own .proto files with their comments, as a descriptor set, in the program.
+/* openapi_data.c - the API's own .proto files with their comments, as a descriptor set, in the
+ * program.
  *
- * Used by openapi_text.c only, at start. It is a set of its own because reflection must not carry the
- * comments and because it needs none of the imports. The file name API_DOC comes from CMake. */
+ * Used by openapi_text.c only, at start. It is a set of its own because reflection must not carry
+ * the comments and because it needs none of the imports. The file name API_DOC comes from CMake. */
 #include "server/openapi_impl.h"
 
 /* clang-format off */

@@ -2,13 +2,13 @@
 /* openapi_schema.c - message types as JSON Schema, by the rules of base/pbjson.h (openapi_impl.h).
  *
  * What the JSON writer does is said here again as a schema: in answers every key is there, unset
- * optional and message fields and enums of value 0 are null, lists and maps never are; enums are their
- * short lower-case names; times are RFC 3339; Struct is any object; a message that is nothing but one
- * oneof of messages is the chosen member. In JSON bodies keys may be left out or be null, and unknown
- * ones are refused; parameters and parts of a form are never null.
+ * optional and message fields and enums of value 0 are null, lists and maps never are; enums are
+ * their short lower-case names; times are RFC 3339; Struct is any object; a message that is nothing
+ * but one oneof of messages is the chosen member. In JSON bodies keys may be left out or be null,
+ * and unknown ones are refused; parameters and parts of a form are never null.
  *
- * Types and descriptions are derived. What a type cannot say (ranges, the form of ids and tokens) is
- * in one small table; the ops check it, and the tests of the API hold both together. */
+ * Types and descriptions are derived. What a type cannot say (ranges, the form of ids and tokens)
+ * is in one small table; the ops check it, and the tests of the API hold both together. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,7 @@
 #include "base/pbjson_type.h"
 #include "server/openapi_impl.h"
 
-#define UUID_PATTERN                                                                               \
-    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+#define UUID_PATTERN "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 #define UUID "\"format\":\"uuid\",\"pattern\":\"^" UUID_PATTERN "$\""
 #define NO_NUL "\"pattern\":\"^[^\\\\u0000]*$\""
 
@@ -51,7 +50,7 @@ static const struct {
     {"UploadMetadata", "languages",
      "\"pattern\":\"^([a-z_]{2,20}([, ]+[a-z_]{2,20})*)?$\",\"examples\":[\"eng\"]"},
     {"IngestDirectoryRequest", "file_patterns",
-     "\"pattern\":\"^[^/\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
+     "\"pattern\":\"^[^/\\\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
 };
 
 /* Fields that a request cannot do without and that are not in its path. */

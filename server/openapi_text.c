@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* openapi_text.c - the comments of the .proto files by the full name of what they describe.
  *
- * Called once by openapi_build. A comment in a descriptor set hangs on a path of field numbers through
- * the file's own descriptor; this file walks the descriptors, which knows the names, and looks for
- * the location of each path. Comments above and behind a line are one text. Lines are joined, because
- * where the source was wrapped means nothing to a reader of the document; an empty line and a list
- * item begin a new line.
+ * Called once by openapi_build. A comment in a descriptor set hangs on a path of field numbers
+ * through the file's own descriptor; this file walks the descriptors, which knows the names, and
+ * looks for the location of each path. Comments above and behind a line are one text. Lines are
+ * joined, because where the source was wrapped means nothing to a reader of the document; an empty
+ * line and a list item begin a new line.
  *
  * Everything lives in the caller's arena and is gone with it. */
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 #include "server/openapi_impl.h"
 
 enum { /* field numbers in descriptor.proto */
-    FILE_MESSAGE = 4,
-    FILE_ENUM = 5,
-    FILE_SERVICE = 6,
-    MESSAGE_FIELD = 2,
-    MESSAGE_NESTED = 3,
-    MESSAGE_ENUM = 4,
-    ENUM_VALUE = 2,
-    SERVICE_METHOD = 2,
-    MAX_PATH = 16,
-    TEXT_LIMIT = 16 * 1024,
+       FILE_MESSAGE = 4,
+       FILE_ENUM = 5,
+       FILE_SERVICE = 6,
+       MESSAGE_FIELD = 2,
+       MESSAGE_NESTED = 3,
+       MESSAGE_ENUM = 4,
+       ENUM_VALUE = 2,
+       SERVICE_METHOD = 2,
+       MAX_PATH = 16,
+       TEXT_LIMIT = 16 * 1024,
 };
 
 struct comment {

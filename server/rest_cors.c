@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_cors.c - which browsers' pages may call (CORS_ORIGINS), and what they get told.
  *
- * Called for every answer. A preflight is an OPTIONS with Origin and Access-Control-Request-Method; it
- * is answered with the verbs of the path and the headers this API knows. Without CORS_ORIGINS nothing
- * is said at all. There are no cookies here, so credentials are never allowed. */
+ * Called for every answer. A preflight is an OPTIONS with Origin and Access-Control-Request-Method;
+ * it is answered with the verbs of the path and the headers this API knows. Without CORS_ORIGINS
+ * nothing is said at all. There are no cookies here, so credentials are never allowed. */
 #include <string.h>
 #include <strings.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rest_fixed.c - what the HTTP door serves beside the methods: the front page and the OpenAPI document.
+/* rest_fixed.c - what the HTTP door serves beside the methods: the front page and the OpenAPI
+ * document.
  *
  * rest_request.c asks for a page before it looks for a route. Pages are ready in memory, so the
  * daemon's thread answers; a body that comes along is read and dropped. They never change while the
@@ -35,8 +36,8 @@ static struct MHD_Response *text(const char *data, size_t len, const char *type)
 
 static enum MHD_Result reply_home(struct request *r)
 {
-    return rest_reply_response(
-        r, 200, text(home_page, sizeof(home_page) - 1, "text/html; charset=utf-8"));
+    return rest_reply_response(r, 200,
+                               text(home_page, sizeof(home_page) - 1, "text/html; charset=utf-8"));
 }
 
 static enum MHD_Result reply_openapi(struct request *r)

@@ -86,7 +86,8 @@ enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Re
 enum MHD_Result rest_reply_midway(struct request *r, size_t *len);
 enum MHD_Result rest_refuse_step(struct request *r, const char *data, size_t *len);
 
-/* rest_cors.c: what browsers of other origins need. Also as lines of a header that is written by hand. */
+/* rest_cors.c: what browsers of other origins need. Also as lines of a header that is written by
+ * hand. */
 void rest_cors_add(const struct request *r, struct MHD_Response *response);
 void rest_cors_write(const struct request *r, struct buf *b);
 

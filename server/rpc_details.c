@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rpc_details.c - which fields of a request were bad, as the trailer grpc-status-details-bin.
  *
- * Called by rpc_call.c when a call ends with INVALID_ARGUMENT. It is what google.rpc defines (a Status
- * with a BadRequest in it), so that clients' standard libraries read it. Trailers must fit into what
- * clients take (8 KiB with the percent-encoded message), so the list is cut. */
+ * Called by rpc_call.c when a call ends with INVALID_ARGUMENT. It is what google.rpc defines (a
+ * Status with a BadRequest in it), so that clients' standard libraries read it. Trailers must fit
+ * into what clients take (8 KiB with the percent-encoded message), so the list is cut. */
 #include <grpc/slice.h>
 #include <string.h>
 

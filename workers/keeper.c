@@ -47,7 +47,8 @@ static void obey(struct keeper *k)
         for (int j = 0; j < pool->n_slots; j++)
             if (strcmp(k->workers[j].job_id, k->orders.lost[i]) == 0)
                 pool_stop_job(pool, k->workers[j].job_id, k->workers[j].epoch, SLOT_LOST);
-    pool_set_wanted(pool, k->orders.want_running);
+    pool_set_wanted(pool, k->orders.want_running, k->orders.max_workers,
+                    k->orders.high_priority_workers);
     if (!k->orders.want_running && k->orders.now)
         pool_stop_all(pool, SLOT_HAND_BACK);
 }

@@ -105,6 +105,8 @@ static void *worker_main(void *arg)
 static void name_slots(struct pool *pool)
 {
     int high = (int)pool->settings->high_priority_workers;
+    pool->n_high = pool->may_high = high;
+    pool->may_general = pool->n_slots - high;
     for (int i = 0; i < pool->n_slots; i++) {
         struct slot *slot = &pool->slots[i];
         slot->pool = pool;
@@ -171,6 +173,12 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
+/* With the lock held: whether the worker is one of those that may run. */
+static bool may_run(const struct pool *pool, int i)
+{
+    return i < pool->n_high ? i < pool->may_high : i - pool->n_high < pool->may_general;
+}
+
 /* With the lock held. */
 static struct pool_idle count_idle(const struct pool *pool)
 {
@@ -178,8 +186,10 @@ static struct pool_idle count_idle(const struct pool *pool)
     for (int i = 0; i < pool->n_slots; i++) {
         const struct slot *slot = &pool->slots[i];
         idle.all = idle.all && !slot->busy;
-        idle.n_high += slot->high_only && !slot->busy;
-        idle.n_general += !slot->high_only && !slot->busy;
+        if (slot->busy || !may_run(pool, i))
+            continue;
+        idle.n_high += slot->high_only;
+        idle.n_general += !slot->high_only;
     }
     memcpy(idle.pool_id, pool->pool_id, sizeof(idle.pool_id));
     return idle;
@@ -207,7 +217,7 @@ int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_name
     pthread_mutex_lock(&pool->lock);
     /* High-priority workers are the first slots, so a high job leaves the general ones free. */
     for (int i = 0; i < pool->n_slots && n < max; i++)
-        if (!pool->slots[i].busy && (high || !pool->slots[i].high_only))
+        if (!pool->slots[i].busy && may_run(pool, i) && (high || !pool->slots[i].high_only))
             ret_names[n++] = pool->slots[i].name;
     pthread_mutex_unlock(&pool->lock);
     return n;
@@ -271,7 +281,7 @@ void pool_report(struct pool *pool, struct pool_worker *out)
     for (int i = 0; i < pool->n_slots; i++) {
         const struct slot *slot = &pool->slots[i];
         out[i] = (struct pool_worker){.high_only = slot->high_only,
-                                      .running = pool->wanted || slot->busy,
+                                      .running = (pool->wanted && may_run(pool, i)) || slot->busy,
                                       .processed = slot->processed,
                                       .failed = slot->failed};
         memcpy(out[i].name, slot->name, sizeof(out[i].name));
@@ -339,12 +349,21 @@ void pool_set_id(struct pool *pool, const char *pool_id)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_set_wanted(struct pool *pool, bool wanted)
+void pool_set_wanted(struct pool *pool, bool wanted, int max_workers, int high_workers)
 {
+    int most = max_workers < 0 ? pool->n_slots : MIN(max_workers, pool->n_slots);
+    int high = high_workers < 0 ? pool->n_high : MIN(high_workers, pool->n_high);
+    high = MIN(high, MAX(most - 1, 0)); /* one is left for other priorities */
+    int general = MIN(most - high, pool->n_slots - pool->n_high);
     pthread_mutex_lock(&pool->lock);
     if (pool->wanted != wanted)
         log_info(NULL, "workers are %s", wanted ? "running" : "stopping by request");
+    /* What changed is reported at once: somebody waits for the answer. */
+    pool->beat_now = pool->beat_now || pool->wanted != wanted || pool->may_high != high ||
+                     pool->may_general != general;
     pool->wanted = wanted;
+    pool->may_high = high;
+    pool->may_general = general;
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
 }

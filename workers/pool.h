@@ -50,6 +50,8 @@ struct pool {
     pthread_cond_t changed; /* anything below or in a slot; CLOCK_MONOTONIC */
     char pool_id[37]; /* "": not registered */
     bool wanted; /* the desired state of the database */
+    int n_high; /* the first slots take high priority only */
+    int may_high, may_general; /* so many of each kind may run */
     bool closing; /* no new jobs, workers leave when they are done */
     bool beat_now; /* the keeper is to beat at once */
     int64_t waiting_client; /* Redis client that waits for high-priority jobs only; 0: none */
@@ -95,7 +97,8 @@ void pool_stop_job(struct pool *pool, const char *job_id, int64_t epoch, enum sl
 void pool_stop_all(struct pool *pool, enum slot_stop stop);
 
 void pool_set_id(struct pool *pool, const char *pool_id);
-void pool_set_wanted(struct pool *pool, bool wanted);
+/* The desired state, and how many of the workers may run (< 0: all; never more than there are). */
+void pool_set_wanted(struct pool *pool, bool wanted, int max_workers, int high_workers);
 
 /* Asks the keeper to beat at once. */
 void pool_ask_beat(struct pool *pool);

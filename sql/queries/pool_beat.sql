@@ -37,5 +37,5 @@ lost AS (
         SELECT 1 FROM processing_jobs AS j
         WHERE j.job_id = h.job AND j.claim_epoch = h.epoch AND j.status = 'processing'))
 SELECT (SELECT count(*) FROM beat), array_to_string(lost.jobs, ','),
-       (SELECT c.running FROM worker_control AS c), (SELECT c.now FROM worker_control AS c)
-FROM lost
+       c.running, c.now, c.max_workers, c.high_priority_workers
+FROM lost LEFT JOIN worker_control AS c ON true

@@ -1,2 +1,2 @@
 -- What an operator asked for, if anything.
-SELECT running, extract(epoch FROM changed_at) FROM worker_control
+SELECT running, extract(epoch FROM changed_at), max_workers FROM worker_control

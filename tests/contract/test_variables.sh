@@ -47,12 +47,12 @@ check "TASK_MAX_WORKERS workers run" same 3 "$(field running_workers)"
 check "TASK_HIGH_PRIORITY_WORKERS for high priority" same 1 "$(grep -o '"priority": *"high"' <<<"$REST_BODY" | wc -l)"
 
 # ---- TASK_QUEUE_NAME, REDIS_DB and the parts of REDIS_URL ----
-password=${TEST_REDIS_URL#*://*:} password=${password%%@*} at=${TEST_REDIS_URL##*@}
+password=${TEST_REDIS_URL#*://*:} password=${password%%@*} at=${TEST_REDIS_URL##*@} at=${at%%/*}
 keys() { [ -n "$(redis-cli -u "${TEST_REDIS_URL%/*}/$1" --scan --pattern "{$2}*" 2>/dev/null)" ]; }
 rest -X POST /api/v1/workers/stop
 upload "$DATA/utf8.txt"
 check "TASK_QUEUE_NAME is in the keys of a waiting job" wait_until 10 keys 0 "$STACK_NAME"
-again REDIS_URL= "REDIS_HOST=${at%%:*}" "REDIS_PORT=$(sed 's/.*:\([0-9]*\).*/\1/' <<<"$at")" REDIS_DB=3 \
+again REDIS_URL= "REDIS_HOST=${at%%:*}" "REDIS_PORT=${at##*:}" REDIS_DB=3 \
     "REDIS_PASSWORD=$password" "TASK_QUEUE_NAME=other_$STACK_NAME"
 rest /api/v1/health
 check "REDIS_HOST, REDIS_PORT and REDIS_PASSWORD reach it" has "$REST_BODY" '"redis":{"status":"healthy"'

@@ -16,6 +16,10 @@ job_of() { sed -n 's/.*"job_id": *"\([^"]*\)".*/\1/p' <<<"$OUT" | head -n 1; }
 
 run 0 --version
 run 0 --help
+run 0 help jobs retry
+check "help of one command" has "$OUT" --failed
+run 0 help --man
+run 2 help frobnicate
 run 2 frobnicate
 run 2 jobs status
 run 0 health

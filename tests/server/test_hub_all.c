@@ -157,9 +157,10 @@ static void filters_are_about_the_job_after_the_change(void **unused)
     state(c, SOON, chore, STATUS(PENDING));
     state(any, SOON, child, STATUS(PENDING));
     state(any, SOON, chore, STATUS(PENDING));
-    fixture_sql("UPDATE processing_jobs SET parent_job_id = '00000000-0000-4000-8000-000000000001', "
-                "parent_path = 'x' WHERE job_id = '%s'",
-                child);
+    fixture_sql(
+        "UPDATE processing_jobs SET parent_job_id = '00000000-0000-4000-8000-000000000001', "
+        "parent_path = 'x' WHERE job_id = '%s'",
+        child);
     fixture_sql("UPDATE processing_jobs SET task_type = 'maintenance' WHERE job_id = '%s'", chore);
     fixture_claim(pool, chore);
     state(m, SOON, chore, STATUS(PROCESSING));
@@ -225,9 +226,10 @@ static void changes_nobody_told_of_are_found_by_looking(void **unused)
                 "progress_at = now() WHERE job_id = '%s'",
                 ended);
     state(w, AFTER_A_POLL, ended, STATUS(CANCELLED));
-    fixture_sql("UPDATE processing_jobs SET status = 'retrying', ready_at = now() + interval '1 h', "
-                "progress_at = now() WHERE job_id = '%s'",
-                held);
+    fixture_sql(
+        "UPDATE processing_jobs SET status = 'retrying', ready_at = now() + interval '1 h', "
+        "progress_at = now() WHERE job_id = '%s'",
+        held);
     state(w, AFTER_A_POLL, held, STATUS(RETRYING));
     nothing(w);
     hub_unwatch(w);

@@ -3,8 +3,8 @@
  * (server/badfields.h).
  *
  * That the document is true is shown by driving the server with it; here it is shown to be whole:
- * every route of the table is in it, every reference leads somewhere. It is read with this project's
- * own JSON reader, as a google.protobuf.Value. */
+ * every route of the table is in it, every reference leads somewhere. It is read with this
+ * project's own JSON reader, as a google.protobuf.Value. */
 #include <stdio.h>
 #include <string.h>
 
@@ -148,7 +148,8 @@ static void kinds_of_answers_are_told_apart(void **state)
         operation(methods_find("/localrag.v1.UploadService/UploadDocument"));
     assert_non_null(object(object(upload, "responses"), "202"));
     assert_non_null(object(object(upload, "responses"), "413"));
-    assert_non_null(object(object(object(upload, "requestBody"), "content"), "multipart/form-data"));
+    assert_non_null(
+        object(object(object(upload, "requestBody"), "content"), "multipart/form-data"));
     const Google__Protobuf__Struct *watch =
         operation(methods_find("/localrag.v1.JobService/WatchJob"));
     const Google__Protobuf__Struct *ok = object(object(watch, "responses"), "200");
@@ -173,8 +174,9 @@ static void schemas_follow_the_json_rules(void **state)
     assert_non_null(list(object(properties, "status"), "anyOf"));
     assert_string_equal(list(object(schemas, "JobStatus"), "enum")->values[0]->string_value,
                         "pending");
-    const Google__Protobuf__Struct *limit = object(
-        param(operation(methods_find("/localrag.v1.JobService/ListJobs")), "limit"), "schema");
+    const Google__Protobuf__Struct *limit =
+        object(param(operation(methods_find("/localrag.v1.JobService/ListJobs")), "limit"),
+               "schema");
     assert_true(get(limit, "maximum")->number_value == 200);
     CONTAINS(text(object(properties, "progress"), "description"), "never falls");
 }

@@ -22,7 +22,10 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "google/rpc/error_details.pb-c.h"
+#include "google/rpc/status.pb-c.h"
 #include "server/methods.h"
+#include "server/metrics.h"
 #include "server/rpc.h"
 
 enum { WAIT_S = 20 };
@@ -52,6 +55,8 @@ struct client {
     grpc_slice details;
     bool has_headers;
     char code[32], request_id[80], message[256]; /* after finish */
+    unsigned char status_details[512];
+    size_t n_status_details;
 };
 
 /* Waits for the batch `tag`. */
@@ -150,6 +155,10 @@ static grpc_status_code client_finish(struct client *c)
             copy_slice(c->code, sizeof(c->code), m->value);
         if (grpc_slice_str_cmp(m->key, "localrag-request-id") == 0)
             copy_slice(c->request_id, sizeof(c->request_id), m->value);
+        if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0) {
+            c->n_status_details = MIN(GRPC_SLICE_LENGTH(m->value), sizeof(c->status_details));
+            memcpy(c->status_details, GRPC_SLICE_START_PTR(m->value), c->n_status_details);
+        }
     }
     copy_slice(c->message, sizeof(c->message), c->details);
     grpc_slice_unref(c->details);
@@ -294,6 +303,51 @@ static void failures_carry_ids_and_codes(void **state)
     assert_int_equal(strlen(c.request_id), 36);
 }
 
+static void bad_fields_are_in_the_details(void **state)
+{
+    (void)state;
+    struct client c;
+    assert_int_equal(client_call(&c, GET_JOB, "\x0a\x01x", 3), GRPC_STATUS_INVALID_ARGUMENT);
+    Google__Rpc__Status *status =
+        google__rpc__status__unpack(NULL, c.n_status_details, c.status_details);
+    assert_non_null(status);
+    assert_int_equal(status->code, GRPC_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(status->n_details, 1);
+    assert_string_equal(status->details[0]->type_url, "type.googleapis.com/google.rpc.BadRequest");
+    Google__Rpc__BadRequest *bad =
+        google__rpc__bad_request__unpack(NULL, status->details[0]->value.len,
+                                         status->details[0]->value.data);
+    assert_non_null(bad);
+    assert_int_equal(bad->n_field_violations, 1);
+    assert_string_equal(bad->field_violations[0]->field, "job_id");
+    assert_string_equal(bad->field_violations[0]->description, c.message);
+    google__rpc__bad_request__free_unpacked(bad, NULL);
+    google__rpc__status__free_unpacked(status, NULL);
+
+    assert_int_equal(client_call(&c, "/localrag.v1.JobService/Nothing", "", 0),
+                     GRPC_STATUS_UNIMPLEMENTED);
+    assert_int_equal(c.n_status_details, 0); /* about no field */
+}
+
+static void calls_are_counted(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf b = BUF_INIT(1 << 20);
+    struct client c;
+    client_call(&c, GET_JOB, "\x0a\x01x", 3);
+    metrics_write(&b);
+    static const char *const lines[] = {
+        "localrag_grpc_requests_total{method=\"localrag.v1.JobService/"
+        "GetJob\",code=\"INVALID_ARGUMENT\"} ",
+        "localrag_request_duration_seconds_bucket{transport=\"grpc\",method=\"localrag.v1."
+        "JobService/"
+        "GetJob\",le=\"+Inf\"} ",
+        "localrag_grpc_requests_total{method=\"other\",code=\"UNIMPLEMENTED\"} ",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        assert_non_null(strstr(buf_cstr(&b), lines[i]));
+}
+
 static void health_is_answered(void **state)
 {
     (void)state;
@@ -421,6 +475,8 @@ int main(void)
         cmocka_unit_test(unknown_methods_are_refused),
         cmocka_unit_test(hostile_bytes_are_refused),
         cmocka_unit_test(failures_carry_ids_and_codes),
+        cmocka_unit_test(bad_fields_are_in_the_details),
+        cmocka_unit_test(calls_are_counted),
         cmocka_unit_test(health_is_answered),
         cmocka_unit_test(uploads_need_metadata_first),
         cmocka_unit_test(a_cut_upload_leaves_nothing),
