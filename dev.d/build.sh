@@ -44,7 +44,7 @@ cmd_build() {
     [ $# -le 1 ] || usage_error "build takes one preset"
     local preset=${1:-release}
     need_packages build
-    if [ "$preset" = clang ]; then need_packages dev; fi
+    if [[ $preset = clang || $preset = fuzz ]]; then need_packages dev; fi
     lock
     build "$preset"
     say "programs are in build/$preset/bin/"

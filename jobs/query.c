@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* query.c - jobs as readers see them: one, a page of the list; and cancelling.
+/* query.c - one job as readers see it; and cancelling.
  *
- * The row is the truth. For a job that is processing, Redis may know newer progress than the row;
- * it is taken only with the row's epoch and only when it is ahead, so a stale or forged hint
- * changes nothing. A page token is the number of the last row, so paging costs the same on every
- * page. */
+ * Called by the server's unary methods. The row is the truth. For a job that is processing, Redis
+ * may know newer progress than the row; it is taken only with the row's epoch and only when it is
+ * ahead, so a stale or forged hint changes nothing. Lists are in list.c. */
 #include "jobs/jobs.h"
 
 #include <ctype.h>
@@ -14,9 +13,6 @@
 #include "jobs/batch.h"
 #include "jobs/queue.h"
 #include "jobs/record.h"
-#include "jobs/state.h"
-
-enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 200, MAX_OFFSET = 1000000, EXACT_TOTAL = 100000 };
 
 static bool read_hint(struct ctx *cx, struct jobs *jobs, const char *job_id,
                       struct event *ret_event)
@@ -62,87 +58,6 @@ enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
 {
     double updated_at;
     return jobs_get_progress(cx, jobs, job_id, ret_job, &updated_at);
-}
-
-/* ---- the list ---- */
-
-struct filter {
-    const char *status, *task_type, *parent;
-    bool children;
-    int64_t below; /* 0: from the newest */
-    int64_t limit, offset;
-};
-
-static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest *in,
-                             struct filter *f)
-{
-    *f = (struct filter){.limit = in->limit ? in->limit : DEFAULT_LIMIT,
-                         .offset = in->offset,
-                         .children = in->include_children};
-    if (in->status)
-        f->status = state_name(in->status);
-    if (in->task_type)
-        f->task_type = state_task_name(in->task_type);
-    if (f->status && !*f->status)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "status: %d is not a state", (int)in->status);
-    if (f->task_type && !*f->task_type)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "task_type: %d is not a type",
-                        (int)in->task_type);
-    if (f->limit < 1 || f->limit > MAX_LIMIT)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %lld is not between 1 and %d",
-                        (long long)f->limit, MAX_LIMIT);
-    if (f->offset < 0 || f->offset > MAX_OFFSET)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "offset: %lld is not between 0 and %d",
-                        (long long)f->offset, MAX_OFFSET);
-    if (*in->parent_job_id) {
-        if (!str_is_uuid(in->parent_job_id))
-            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "parent_job_id: \"%.100s\" is not a UUID",
-                            in->parent_job_id);
-        f->parent = in->parent_job_id;
-    }
-    if (*in->page_token && !str_parse_int(in->page_token, 1, INT64_MAX, &f->below))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours",
-                        in->page_token);
-    return CODE_OK;
-}
-
-static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct filter *f,
-                             Localrag__V1__ListJobsResponse *out)
-{
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_count,
-               DB_ARGS(db_text(f->status), db_text(f->task_type), db_text(f->parent),
-                       db_bool(f->children), db_int(EXACT_TOTAL + 1)),
-               &r));
-    out->total = db_get_int(r, 0, 0);
-    out->total_is_estimate = out->total > EXACT_TOTAL;
-    return CODE_OK;
-}
-
-enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJobsRequest *in,
-                    Localrag__V1__ListJobsResponse *out)
-{
-    struct filter f;
-    TRY(read_filter(cx, in, &f));
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_job_list,
-               DB_ARGS(db_text(f.status), db_text(f.task_type), db_text(f.parent),
-                       db_bool(f.children), f.below ? db_int(f.below) : db_null(), db_int(f.offset),
-                       db_int(f.limit + 1)),
-               &r));
-    int n = (int)MIN((int64_t)db_rows(r), f.limit);
-    out->jobs = ctx_array(cx, (size_t)n, sizeof(*out->jobs));
-    if (!out->jobs)
-        return cx->failure.code;
-    for (int i = 0; i < n; i++) {
-        TRY(record_job(cx, r, i, &out->jobs[i], NULL));
-        out->n_jobs++;
-    }
-    if (db_rows(r) > n)
-        out->next_page_token = ctx_printf(cx, "%lld", (long long)record_id(r, n - 1));
-    out->limit = (int32_t)f.limit;
-    out->offset = (int32_t)f.offset;
-    return count_total(cx, jobs, &f, out);
 }
 
 /* ---- cancel ---- */

@@ -32,8 +32,9 @@ enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id,
                        Localrag__V1__Job **ret_job, int64_t *ret_epoch,
                        double *ret_progress_at) MUST_CHECK;
 
-/* Jobs whose row changed after `since` (seconds since 1970 by the database's clock), the oldest change
- * first, at most `max` of them; and that clock's now. A very large `since` asks for the time alone. */
+/* Jobs whose row changed after `since` (seconds since 1970 by the database's clock), the oldest
+ * change first, at most `max` of them; and that clock's now. A very large `since` asks for the time
+ * alone. */
 struct job_change {
     char job_id[37];
     Localrag__V1__JobStatus status;

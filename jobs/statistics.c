@@ -4,7 +4,8 @@
 
 #include "jobs/record.h"
 
-static enum code read_day(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__DailyStatistics **ret)
+static enum code read_day(struct ctx *cx, const struct db_result *r, int row,
+                          Localrag__V1__DailyStatistics **ret)
 {
     Localrag__V1__DailyStatistics *d = ctx_alloc(cx, sizeof(*d));
     if (!d)
@@ -21,7 +22,8 @@ static enum code read_day(struct ctx *cx, const struct db_result *r, int row, Lo
     return cx->failure.code;
 }
 
-static enum code add_times(struct ctx *cx, const struct db_result *r, int row, Localrag__V1__JobStatistics *out)
+static enum code add_times(struct ctx *cx, const struct db_result *r, int row,
+                           Localrag__V1__JobStatistics *out)
 {
     Localrag__V1__JobStatistics__ProcessingTimesEntry *e = ctx_alloc(cx, sizeof(*e));
     Localrag__V1__ProcessingTimes *t = ctx_alloc(cx, sizeof(*t));

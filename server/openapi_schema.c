@@ -48,7 +48,7 @@ static const struct {
     const char *message, *field, *json;
 } item_limits[] = {
     {"UploadMetadata", "languages",
-     "\"pattern\":\"^([a-z_]{2,20}([, ]+[a-z_]{2,20})*)?$\",\"examples\":[\"eng\"]"},
+     "\"pattern\":\"^([a-z_]{2,20})?$\",\"examples\":[\"eng\"]"},
     {"IngestDirectoryRequest", "file_patterns",
      "\"pattern\":\"^[^/\\\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
 };

@@ -168,7 +168,8 @@ void blob_remove_owned(const char *root, const char *path)
 {
     size_t n = strlen(root);
     char id[37];
-    if (strncmp(path, root, n) != 0 || path[n] != '/' || strlen(path + n + 1) < 38 || path[n + 37] != '/')
+    if (strncmp(path, root, n) != 0 || path[n] != '/' || strlen(path + n + 1) < 38 ||
+        path[n + 37] != '/')
         return;
     snprintf(id, sizeof(id), "%.36s", path + n + 1);
     if (str_is_uuid(id) && !strchr(path + n + 38, '/'))

@@ -21,10 +21,12 @@ enum code op_cleanup_jobs(struct ctx *cx, struct jobs *jobs, const ProtobufCMess
                           ProtobufCMessage *out_message)
 {
     Localrag__V1__CleanupJobsResponse *out = (Localrag__V1__CleanupJobsResponse *)out_message;
-    const Localrag__V1__CleanupJobsRequest *in = (const Localrag__V1__CleanupJobsRequest *)in_message;
+    const Localrag__V1__CleanupJobsRequest *in =
+        (const Localrag__V1__CleanupJobsRequest *)in_message;
     int days = in->_days_old_case ? in->days_old : DEFAULT_DAYS;
     TRY(jobs_cleanup(cx, jobs, days, &out->deleted));
-    out->message = ctx_printf(cx, "Cleaned up %lld jobs older than %d days", (long long)out->deleted, days);
+    out->message =
+        ctx_printf(cx, "Cleaned up %lld jobs older than %d days", (long long)out->deleted, days);
     return cx->failure.code;
 }
 

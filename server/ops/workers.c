@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* workers.c - the calls of WorkerService.
  *
- * Start and stop write what is wanted and then look until it is so, for ten seconds at most: pools on other
- * hosts obey with their next beat, and a stop drains, which can take as long as a document does. */
+ * Start and stop write what is wanted and then look until it is so, for ten seconds at most: pools
+ * on other hosts obey with their next beat, and a stop drains, which can take as long as a document
+ * does. */
 #include <time.h>
 
 #include "base/clk.h"
@@ -52,17 +53,21 @@ static enum code settle(struct ctx *cx, struct jobs *jobs, bool running,
         nanosleep(&look, NULL);
     }
     bool done = reached(&h, running);
-    out->status = ctx_strdup(cx, running ? done ? "running" : "starting" : done ? "stopped" : "stopping");
+    out->status = ctx_strdup(cx, running ? done ? "running" : "starting"
+                                 : done  ? "stopped"
+                                         : "stopping");
     out->worker_count = h.worker_count;
     out->running_workers = h.running_workers;
-    out->message = ctx_printf(cx, "%d of %d workers are running", h.running_workers, h.worker_count);
+    out->message =
+        ctx_printf(cx, "%d of %d workers are running", h.running_workers, h.worker_count);
     return cx->failure.code;
 }
 
 enum code op_start_workers(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in_message,
                            ProtobufCMessage *out)
 {
-    const Localrag__V1__StartWorkersRequest *in = (const Localrag__V1__StartWorkersRequest *)in_message;
+    const Localrag__V1__StartWorkersRequest *in =
+        (const Localrag__V1__StartWorkersRequest *)in_message;
     struct workers_wanted want = {.running = true, .max_workers = -1, .high_priority_workers = -1};
     if (!jobs->settings->queue_enabled)
         return ctx_fail(cx, CODE_UNAVAILABLE, "the queue is disabled (TASK_QUEUE_ENABLED=false)");

@@ -8,6 +8,8 @@ CREATE INDEX processing_jobs_newest_by_status ON processing_jobs (status, id) IN
     WHERE parent_job_id IS NULL;
 CREATE INDEX processing_jobs_newest_by_both ON processing_jobs (task_type, status, id)
     WHERE parent_job_id IS NULL;
+CREATE INDEX processing_jobs_files_by_status ON processing_jobs (parent_job_id, status, id) INCLUDE (task_type)
+    WHERE parent_job_id IS NOT NULL;
 CREATE INDEX processing_jobs_files ON processing_jobs (parent_job_id, id) INCLUDE (status, task_type)
     WHERE parent_job_id IS NOT NULL;
 

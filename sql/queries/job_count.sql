@@ -1,4 +1,5 @@
--- How many jobs the same filter matches, counting no further than $5.
+-- How many jobs the same filter matches, counting no further than $5. Planned for its
+-- arguments each time (db_run_planned).
 SELECT count(*) FROM (
     SELECT 1 FROM processing_jobs
     WHERE ($1::text IS NULL OR status = $1)

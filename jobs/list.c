@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* list.c - a page of the list of jobs, and how many there are.
+ *
+ * Called by the server's ListJobs. A page token is the number of the last row, so paging costs the
+ * same on every page. All filters are optional, and which index serves depends on which are given:
+ * the statements are planned for their arguments.
+ *
+ * The number of matching jobs is counted up to EXACT_TOTAL. What was found to be above is
+ * remembered for a while with an estimate from PostgreSQL's statistics, for counting a hundred
+ * thousand again for every page would cost more than the page. The memory is the process's: all its
+ * threads ask the same database. Files of one batch are always counted. */
+#include "jobs/jobs.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clk.h"
+#include "base/str.h"
+#include "jobs/record.h"
+#include "jobs/state.h"
+
+enum {
+    DEFAULT_LIMIT = 50,
+    MAX_LIMIT = 200,
+    MAX_OFFSET = 1000000,
+    EXACT_TOTAL = 100000,
+    ESTIMATE_MS = 30000,
+    MAX_ESTIMATES = 128, /* filters without a batch are 70 */
+    MAX_KEY = 100
+};
+
+struct estimate {
+    char key[MAX_KEY]; /* the filter */
+    int64_t total, until_ms;
+};
+
+static pthread_mutex_t estimates_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct estimate estimates[MAX_ESTIMATES];
+static unsigned estimates_next;
+
+struct filter {
+    const char *status, *task_type, *parent;
+    bool children;
+    char key[MAX_KEY]; /* what is the same for the same total */
+    int64_t below; /* 0: from the newest */
+    int64_t limit, offset;
+};
+
+static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest *in,
+                             struct filter *f)
+{
+    *f = (struct filter){.limit = in->limit ? in->limit : DEFAULT_LIMIT,
+                         .offset = in->offset,
+                         .children = in->include_children};
+    if (in->status)
+        f->status = state_name(in->status);
+    if (in->task_type)
+        f->task_type = state_task_name(in->task_type);
+    if (f->status && !*f->status)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "status: %d is not a state", (int)in->status);
+    if (f->task_type && !*f->task_type)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "task_type: %d is not a type",
+                        (int)in->task_type);
+    if (f->limit < 1 || f->limit > MAX_LIMIT)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "limit: %lld is not between 1 and %d",
+                        (long long)f->limit, MAX_LIMIT);
+    if (f->offset < 0 || f->offset > MAX_OFFSET)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "offset: %lld is not between 0 and %d",
+                        (long long)f->offset, MAX_OFFSET);
+    if (*in->parent_job_id) {
+        if (!str_is_uuid(in->parent_job_id))
+            return ctx_fail(cx, CODE_INVALID_ARGUMENT, "parent_job_id: \"%.100s\" is not a UUID",
+                            in->parent_job_id);
+        f->parent = in->parent_job_id;
+    }
+    if (in->task_type && in->task_type != LOCALRAG__V1__TASK_TYPE__TASK_TYPE_SINGLE_DOCUMENT)
+        f->children = false; /* files of batches are single documents: the smaller index serves */
+    snprintf(f->key, sizeof(f->key), "%d/%d/%d/%s", (int)in->status, (int)in->task_type,
+             f->children, f->parent ? f->parent : "");
+    if (*in->page_token && !str_parse_int(in->page_token, 1, INT64_MAX, &f->below))
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "page_token: \"%.100s\" is not one of ours",
+                        in->page_token);
+    return CODE_OK;
+}
+
+static bool remembered(const struct filter *f, int64_t *ret_total)
+{
+    bool found = false;
+    pthread_mutex_lock(&estimates_lock);
+    for (int i = 0; i < MAX_ESTIMATES && !found; i++) {
+        const struct estimate *e = &estimates[i];
+        found = e->until_ms > clk_mono_ms() && strcmp(e->key, f->key) == 0;
+        if (found)
+            *ret_total = e->total;
+    }
+    pthread_mutex_unlock(&estimates_lock);
+    return found;
+}
+
+static void remember(const struct filter *f, int64_t total)
+{
+    pthread_mutex_lock(&estimates_lock);
+    struct estimate *e = &estimates[estimates_next++ % MAX_ESTIMATES];
+    *e = (struct estimate){.total = total, .until_ms = clk_mono_ms() + ESTIMATE_MS};
+    snprintf(e->key, sizeof(e->key), "%s", f->key);
+    pthread_mutex_unlock(&estimates_lock);
+}
+
+/* There are more than EXACT_TOTAL. The statistics know nothing of one batch. */
+static enum code estimate_total(struct ctx *cx, struct jobs *jobs, const struct filter *f,
+                                int64_t *ret_total)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    if (!f->parent) {
+        TRY(db_run(cx, jobs->db, &q_job_estimate,
+                   DB_ARGS(db_text(f->status), db_text(f->task_type), db_bool(f->children)), &r));
+        *ret_total = MAX(*ret_total, db_get_int(r, 0, 0));
+    }
+    remember(f, *ret_total);
+    return CODE_OK;
+}
+
+static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct filter *f,
+                             Localrag__V1__ListJobsResponse *out)
+{
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    out->total_is_estimate = true;
+    if (remembered(f, &out->total))
+        return CODE_OK;
+    TRY(db_run_planned(cx, jobs->db, &q_job_count,
+                       DB_ARGS(db_text(f->status), db_text(f->task_type), db_text(f->parent),
+                               db_bool(f->children), db_int(EXACT_TOTAL + 1)),
+                       &r));
+    out->total = db_get_int(r, 0, 0);
+    out->total_is_estimate = out->total > EXACT_TOTAL;
+    return out->total_is_estimate ? estimate_total(cx, jobs, f, &out->total) : CODE_OK;
+}
+
+enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJobsRequest *in,
+                    Localrag__V1__ListJobsResponse *out)
+{
+    struct filter f;
+    TRY(read_filter(cx, in, &f));
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run_planned(cx, jobs->db, &q_job_list,
+                       DB_ARGS(db_text(f.status), db_text(f.task_type), db_text(f.parent),
+                               db_bool(f.children), f.below ? db_int(f.below) : db_null(),
+                               db_int(f.offset), db_int(f.limit + 1)),
+                       &r));
+    int n = (int)MIN((int64_t)db_rows(r), f.limit);
+    out->jobs = ctx_array(cx, (size_t)n, sizeof(*out->jobs));
+    if (!out->jobs)
+        return cx->failure.code;
+    for (int i = 0; i < n; i++) {
+        TRY(record_job(cx, r, i, &out->jobs[i], NULL));
+        out->n_jobs++;
+    }
+    if (db_rows(r) > n)
+        out->next_page_token = ctx_printf(cx, "%lld", (long long)record_id(r, n - 1));
+    out->limit = (int32_t)f.limit;
+    out->offset = (int32_t)f.offset;
+    return count_total(cx, jobs, &f, out);
+}
