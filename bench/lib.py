@@ -393,7 +393,7 @@ class Report:
         self.broken += met is False
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         line = {"time": now, "bench": self.name, "what": what, "figure": figure, "unit": unit, "bar": bar,
-                "met": met, "nproc": os.cpu_count()}
+                "met": met, "nproc": os.cpu_count(), "load1": os.getloadavg()[0]}
         line.update(details)
         os.makedirs(os.path.dirname(self.out), exist_ok=True)
         with open(self.out, "a", encoding="utf-8") as f:

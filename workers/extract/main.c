@@ -101,5 +101,6 @@ int main(int argc, char **argv)
     if (getppid() != worker)
         return 1;
     limit_openmp(argv);
+    prctl(PR_SET_NAME, "localrag-extract"); /* not "exe", which the second start gave it */
     return zygote_run(&s);
 }
