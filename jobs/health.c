@@ -117,7 +117,8 @@ static int count_wanted(const Localrag__V1__WorkerHealth *h, int own, int most)
         total += most < 0 ? of_pool : MIN(of_pool, most);
         pools++;
     }
-    return pools ? total : most < 0 ? own : MIN(own, most);
+    own = most < 0 ? own : MIN(own, most);
+    return pools > 1 ? total : MAX(total, own);
 }
 
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs, Localrag__V1__WorkerHealth *out)

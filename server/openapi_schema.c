@@ -47,8 +47,7 @@ static const struct {
 static const struct {
     const char *message, *field, *json;
 } item_limits[] = {
-    {"UploadMetadata", "languages",
-     "\"pattern\":\"^([a-z_]{2,20})?$\",\"examples\":[\"eng\"]"},
+    {"UploadMetadata", "languages", "\"pattern\":\"^([a-z_]{2,20})?$\",\"examples\":[\"eng\"]"},
     {"IngestDirectoryRequest", "file_patterns",
      "\"pattern\":\"^[^/\\\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
 };

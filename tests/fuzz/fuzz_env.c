@@ -61,7 +61,8 @@ static void check_print(const struct env_values *values)
     env_print(values, out);
     fclose(out);
     const char *line = strstr(printed, "\nFZ_S="); /* it is not the first */
-    FUZZ_CHECK(line && (str_starts(line + 1, "FZ_S=***  # ") || str_starts(line + 1, "FZ_S=  # unset")));
+    FUZZ_CHECK(line &&
+               (str_starts(line + 1, "FZ_S=***  # ") || str_starts(line + 1, "FZ_S=  # unset")));
     free(printed);
 }
 

@@ -5,7 +5,7 @@
  * pieces, cut where the first byte says, and read with the very function the worker uses
  * (box_receive; its file is included because a child without a process cannot be made from
  * outside). What is accepted must keep the promises that read_pages.c builds on. */
-#include "workers/box_child.c" /* NOLINT(bugprone-suspicious-include) */
+#include "workers/box_child.c"
 
 #include "base/str.h"
 #include "tests/fuzz/fuzz.h"
@@ -62,9 +62,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     int fd[2];
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) == 0);
-    struct box_child c = {
-        .fd = fd[0], .status_fd = -1, .pidfd = -1, .reaped = true, /* exited with 0 */
-        .in = FRAME_READER(fd[0], FRAME_LIMIT)};
+    struct box_child c = {.fd = fd[0],
+                          .status_fd = -1,
+                          .pidfd = -1,
+                          .reaped = true, /* exited with 0 */
+                          .in = FRAME_READER(fd[0], FRAME_LIMIT)};
     size_t cut = MIN((size_t)data[0], size - 1);
     send_all(fd[1], data + 1, cut);
     if (receive_all(&c)) {

@@ -81,8 +81,7 @@ static void fill(struct ctx *cx, const struct route_match *match, const char *qu
     }
     for (size_t i = 0; i < match->n_params; i++) {
         FUZZ_CHECK(*match->params[i].value);
-        FUZZ_CHECK(
-            is_fair(pbjson_set_field(cx, m, match->params[i].name, match->params[i].value)));
+        FUZZ_CHECK(is_fair(pbjson_set_field(cx, m, match->params[i].name, match->params[i].value)));
         ctx_clear(cx);
     }
     check_message(cx, m);

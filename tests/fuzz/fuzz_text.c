@@ -59,9 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text, *charset;
     size_t len;
     CLEANUP(buf_done) struct buf store = BUF_INIT(MEMORY);
-    struct doc_source src = {
-        .data = data + 1, .len = size - 1, .content_type = "text/plain", .password = "",
-        .max_pages = data[0] % 8};
+    struct doc_source src = {.data = data + 1,
+                             .len = size - 1,
+                             .content_type = "text/plain",
+                             .password = "",
+                             .max_pages = data[0] % 8};
     ctx_init(&cx, MEMORY);
     fuzz_check_ok(&cx, charset_to_utf8(&cx, src.data, src.len, &store, &text, &len, &charset));
     FUZZ_CHECK(str_utf8_prefix(text, len) == len && charset && *charset);

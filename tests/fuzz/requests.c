@@ -19,29 +19,12 @@
 #define R(name) &localrag__v1__##name##_request__descriptor
 
 static const ProtobufCMessageDescriptor *const requests[] = {
-    R(ingest_directory),
-    R(get_health),
-    R(get_worker_health),
-    R(list_workers),
-    R(start_workers),
-    R(stop_workers),
-    R(get_document),
-    R(list_pages),
-    R(list_chunks),
-    R(list_documents),
-    R(delete_document),
-    R(reprocess_document),
-    R(upload_document),
-    R(get_job),
-    R(get_job_progress),
-    R(get_job_result),
-    R(list_jobs),
-    R(watch_job),
-    R(watch_jobs),
-    R(cancel_job),
-    R(retry_job),
-    R(cleanup_jobs),
-    R(get_job_statistics),
+    R(ingest_directory), R(get_health),     R(get_worker_health),  R(list_workers),
+    R(start_workers),    R(stop_workers),   R(get_document),       R(list_pages),
+    R(list_chunks),      R(list_documents), R(delete_document),    R(reprocess_document),
+    R(upload_document),  R(get_job),        R(get_job_progress),   R(get_job_result),
+    R(list_jobs),        R(watch_job),      R(watch_jobs),         R(cancel_job),
+    R(retry_job),        R(cleanup_jobs),   R(get_job_statistics),
 };
 
 static bool is_known(const ProtobufCMessageDescriptor *d)

@@ -35,6 +35,14 @@ static bool nearly_utf8(const char *s, size_t n)
     return multi > broken * 4 && broken * 500 < n;
 }
 
+/* Latin-1 and UTF-8 were thought of already. ICU recognises two EBCDIC charsets under names (such
+ * as "IBM420_rtl") that none of its converters has; asking for one would open a file. */
+static bool is_useful(const char *found)
+{
+    return strcmp(found, "ISO-8859-1") != 0 && strcmp(found, "UTF-8") != 0 &&
+           !str_starts(found, "IBM42");
+}
+
 static void guess(const unsigned char *data, size_t len, char name[64])
 {
     strcpy(name, fallback);
@@ -46,8 +54,8 @@ static void guess(const unsigned char *data, size_t len, char name[64])
     if (m && U_SUCCESS(err)) {
         int32_t sure = ucsdet_getConfidence(m, &err);
         const char *found = ucsdet_getName(m, &err);
-        bool latin = found && (strcmp(found, "ISO-8859-1") == 0 || strcmp(found, "UTF-8") == 0);
-        if (U_SUCCESS(err) && found && !latin && sure >= SURE_ENOUGH && strlen(found) < 64)
+        if (U_SUCCESS(err) && found && is_useful(found) && sure >= SURE_ENOUGH &&
+            strlen(found) < 64)
             strcpy(name, found);
     }
     ucsdet_close(det);

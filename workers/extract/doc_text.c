@@ -45,7 +45,8 @@ static size_t advance(const char *s, size_t from, size_t end, size_t chars)
     return at;
 }
 
-/* The best place to cut in (from, to]; the bytes before it end the page. */
+/* The best place to cut in (from, to]; the bytes before it end the page. A line end of two bytes is
+ * not taken apart, even if that is one byte behind `to`, which is before the end of the text. */
 static size_t cut(const char *s, size_t from, size_t to)
 {
     size_t floor = to - (to - from) / 5;
@@ -59,7 +60,7 @@ static size_t cut(const char *s, size_t from, size_t to)
     for (size_t i = to; i > floor; i--)
         if (s[i - 1] == ' ')
             return i;
-    return to;
+    return s[to - 1] == '\r' && s[to] == '\n' ? to + 1 : to;
 }
 
 static enum code add_start(struct ctx *cx, struct text_doc *d, size_t at)

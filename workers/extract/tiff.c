@@ -125,6 +125,8 @@ static bool read_directory(const struct file *f, uint64_t at, struct tiff_page *
 enum code tiff_pages(struct ctx *cx, const unsigned char *data, size_t len, int max_pages,
                      struct tiff_page **ret_pages, int *ret_n)
 {
+    if (!tiff_is(data, len))
+        return ctx_fail(cx, CODE_UNREADABLE, "this is not a TIFF file");
     struct file f = {data, len, data[0] == 'M', data[2] == '+' || data[3] == '+'};
     uint64_t first = f.big ? number(&f, 8, 8) : number(&f, 4, 4), at = first;
     size_t n = 0, cap = 0, most = len / 18 + 1; /* the smallest directory has one entry */
