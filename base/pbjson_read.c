@@ -141,6 +141,8 @@ static enum code read_value(struct ctx *cx, const ProtobufCFieldDescriptor *f, v
         *(protobuf_c_boolean *)p = json_is_true(j);
         return CODE_OK;
     case PROTOBUF_C_TYPE_ENUM:
+        if (json_is_null(j)) /* in a list; the writer's form of value 0, which is in p already */
+            return CODE_OK;
         if (!json_is_string(j))
             return wrong(cx, f->name, "a name");
         return pbjson_enum_read(cx, f, json_string_value(j), p);

@@ -1,11 +1,11 @@
 -- A page of the list, newest first; $1 status, $2 task type, $3 parent, $4 children too, $5 below this id,
 -- $6 offset, $7 limit. Planned for its arguments each time (db_run_planned). The rows are chosen in an
 -- index, so what OFFSET skips is never fetched. The columns are those of job_get.sql.
-SELECT job_id, task_type, priority, status, extract(epoch FROM created_at), extract(epoch FROM started_at),
-       extract(epoch FROM completed_at), progress, progress_message, error_message, error_code, retry_count,
-       max_retries, CASE WHEN status = 'retrying' THEN extract(epoch FROM ready_at) END, worker_id,
+SELECT job_id, task_type, priority, status, date_part('epoch', created_at), date_part('epoch', started_at),
+       date_part('epoch', completed_at), progress, progress_message, error_message, error_code, retry_count,
+       max_retries, CASE WHEN status = 'retrying' THEN date_part('epoch', ready_at) END, worker_id,
        actual_duration, document_id, document_name, parent_job_id, pages_done, pages_total,
-       result, claim_epoch, extract(epoch FROM progress_at), id
+       result, claim_epoch, date_part('epoch', progress_at), id
 FROM processing_jobs
 WHERE id IN (
     SELECT id FROM processing_jobs

@@ -17,7 +17,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-enum { MAX_INPUT = 1 << 20, MAX_CHANGES = 6 };
+enum { INPUT_LIMIT = 1 << 20, MAX_CHANGES = 6 };
 
 static uint64_t state = 0x9e3779b97f4a7c15;
 static unsigned long runs, mutations;
@@ -95,12 +95,12 @@ static void run_spoilt(const char *path, const uint8_t *data, size_t size)
 static void run_file(const char *path)
 {
     FILE *f = fopen(path, "rbe");
-    uint8_t *data = malloc(MAX_INPUT);
+    uint8_t *data = malloc(INPUT_LIMIT);
     if (!f || !data) {
         perror(path);
         exit(2);
     }
-    size_t size = fread(data, 1, MAX_INPUT, f);
+    size_t size = fread(data, 1, INPUT_LIMIT, f);
     fclose(f);
     run(path, 0, data, size);
     run_spoilt(path, data, size);
