@@ -136,7 +136,8 @@ def time_of(text):
 
 
 def bench(report):
-    with lib.Stack(TASK_WORKERS_AUTO_START="false") as stack:
+    with lib.Stack() as stack:
+        stack.post("/api/v1/workers/stop")
         cancelled(report, stack)
         completed(report, stack)
 

@@ -67,6 +67,16 @@ enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submis
 enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
                    Localrag__V1__Job **ret_job) MUST_CHECK;
 
+/* jobs_get for several callers in one round trip: each has its answer or its failure in its own
+ * ctx (job NULL then). At most JOBS_MAX_WANTED. */
+struct job_wanted {
+    struct ctx *cx;
+    const char *job_id;
+    Localrag__V1__Job *job;
+};
+enum { JOBS_MAX_WANTED = 32 };
+void jobs_get_many(struct jobs *jobs, struct job_wanted *wanted, int n);
+
 /* As jobs_get, and when the progress was last known to move (seconds since 1970). */
 enum code jobs_get_progress(struct ctx *cx, struct jobs *jobs, const char *job_id,
                             Localrag__V1__Job **ret_job, double *ret_updated_at) MUST_CHECK;

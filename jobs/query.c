@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* query.c - one job as readers see it; and cancelling.
+/* query.c - jobs as readers see them, one or several at once; and cancelling.
  *
  * Called by the server's unary methods. The row is the truth. For a job that is processing, Redis
  * may know newer progress than the row; it is taken only with the row's epoch and only when it is
@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "jobs/batch.h"
@@ -58,6 +59,53 @@ enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
 {
     double updated_at;
     return jobs_get_progress(cx, jobs, job_id, ret_job, &updated_at);
+}
+
+/* ---- several at once ---- */
+
+static enum code read_many(struct ctx *cx, struct jobs *jobs, const struct job_wanted *wanted,
+                           int n, struct db_result **ret_rows)
+{
+    CLEANUP(db_columns_done) struct db_columns c = {0};
+    TRY(db_columns_init(cx, &c, "u"));
+    for (int i = 0; i < n; i++)
+        if (str_is_uuid(wanted[i].job_id))
+            db_put(&c, 0, wanted[i].job_id);
+    return db_run(cx, jobs->db, &q_job_get_many, DB_ARGS(db_column(&c, 0)), ret_rows);
+}
+
+static enum code pick(struct jobs *jobs, const struct db_result *rows, struct job_wanted *w)
+{
+    if (!str_is_uuid(w->job_id))
+        return ctx_fail(w->cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID",
+                        w->job_id);
+    for (int row = 0; row < db_rows(rows); row++) {
+        if (strcasecmp(record_row_id(rows, row), w->job_id) != 0)
+            continue;
+        int64_t epoch;
+        Localrag__V1__Job *job;
+        TRY(record_job(w->cx, rows, row, &job, &epoch));
+        merge_hint(w->cx, jobs, job, epoch);
+        w->job = job;
+        return CODE_OK;
+    }
+    return ctx_fail(w->cx, CODE_NOT_FOUND, "job \"%s\" does not exist", w->job_id);
+}
+
+void jobs_get_many(struct jobs *jobs, struct job_wanted *wanted, int n)
+{
+    CLEANUP(db_result_freep) struct db_result *rows = NULL;
+    struct ctx cx; /* no single caller's deadline bounds what the others wait for */
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    enum code code = read_many(&cx, jobs, wanted, n, &rows);
+    for (int i = 0; i < n; i++) {
+        wanted[i].job = NULL;
+        if (code == CODE_OK)
+            (void)!pick(jobs, rows, &wanted[i]); /* recorded in its ctx */
+        else
+            (void)ctx_fail(wanted[i].cx, code, "%s", ctx_message(&cx));
+    }
+    ctx_done(&cx);
 }
 
 /* ---- cancel ---- */

@@ -193,6 +193,11 @@ int64_t record_id(const struct db_result *r, int row)
     return db_get_int(r, row, COL_ID);
 }
 
+const char *record_row_id(const struct db_result *r, int row)
+{
+    return db_get(r, row, COL_JOB_ID);
+}
+
 enum code jobs_get_row(struct ctx *cx, struct jobs *jobs, const char *job_id,
                        Localrag__V1__Job **ret_job, int64_t *ret_epoch, double *ret_progress_at)
 {

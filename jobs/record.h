@@ -12,6 +12,7 @@ enum code record_job(struct ctx *cx, const struct db_result *r, int row,
 /* When its progress was stored (for JobProgress.updated_at), and its number (for paging). */
 double record_progress_at(const struct db_result *r, int row);
 int64_t record_id(const struct db_result *r, int row);
+const char *record_row_id(const struct db_result *r, int row); /* its UUID, borrowed */
 
 /* Seconds since 1970 as a Timestamp in cx's arena; NULL at the limit. */
 Google__Protobuf__Timestamp *record_time(struct ctx *cx, double seconds);

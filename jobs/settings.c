@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -303,6 +304,12 @@ enum code settings_load(struct ctx *cx, struct settings *ret_settings,
 
 enum code settings_open_log(struct ctx *cx, const struct settings *s, const char *program)
 {
+    const char *slash = s->log_file_path ? strrchr(s->log_file_path, '/') : NULL;
+    if (slash && slash != s->log_file_path) { /* "logs/localrag.log" in a fresh folder */
+        char *folder = ctx_strndup(cx, s->log_file_path, (size_t)(slash - s->log_file_path));
+        if (folder)
+            (void)!mkdir(folder, 0750);
+    }
     if (log_open(program, s->log_level, s->log_format, s->log_file_path))
         return CODE_OK;
     return ctx_fail(cx, CODE_UNAVAILABLE, "could not open LOG_FILE_PATH=%s", s->log_file_path);

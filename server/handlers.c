@@ -7,8 +7,10 @@
  * number is bounded by the calls they belong to.
  *
  * A task is touched only until its `run` begins: the run may hand the same task over again or free
- * it. Order is first in, first out. It does not know what a task does, nor cancel any: a cancelled
- * call finds out itself when it runs. */
+ * it. Order is first in, first out. Tasks with a run_many have a queue of their own: while a thread
+ * runs one group of them the next one gathers, so the busier the server, the larger the groups and
+ * the fewer the round trips to the database; an idle server runs them one by one. It does not know
+ * what a task does, nor cancel any: a cancelled call finds out itself when it runs. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -24,22 +26,25 @@ struct thread {
 struct handlers {
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct task *first, *last;
+    struct queue {
+        struct task *first, *last;
+    } single, grouped;
     int queued, queue_limit;
+    bool group_runs;
     bool stopping;
     int n_threads, n_started;
     struct thread threads[];
 };
 
 /* Lock held. */
-static struct task *pop(struct handlers *h)
+static struct task *pop(struct handlers *h, struct queue *q)
 {
-    struct task *task = h->first;
+    struct task *task = q->first;
     if (!task)
         return NULL;
-    h->first = task->next;
-    if (!h->first)
-        h->last = NULL;
+    q->first = task->next;
+    if (!q->first)
+        q->last = NULL;
     h->queued--;
     return task;
 }
@@ -47,14 +52,34 @@ static struct task *pop(struct handlers *h)
 /* Lock held. */
 static void push(struct handlers *h, struct task *task)
 {
+    struct queue *q = task->run_many ? &h->grouped : &h->single;
     task->next = NULL;
-    if (h->last)
-        h->last->next = task;
+    if (q->last)
+        q->last->next = task;
     else
-        h->first = task;
-    h->last = task;
+        q->first = task;
+    q->last = task;
     h->queued++;
-    pthread_cond_signal(&h->filled);
+    if (q == &h->single || !h->group_runs) /* else its thread looks again */
+        pthread_cond_signal(&h->filled);
+}
+
+/* Lock held, and again when it returns. False: there is no group to run now. */
+static bool run_group(struct handlers *h, struct jobs *jobs)
+{
+    struct task *tasks[HANDLERS_MAX_GROUP];
+    int n = 0;
+    if (h->group_runs || !h->grouped.first)
+        return false;
+    void (*run_many)(struct task **, int, struct jobs *) = h->grouped.first->run_many;
+    while (n < HANDLERS_MAX_GROUP && h->grouped.first && h->grouped.first->run_many == run_many)
+        tasks[n++] = pop(h, &h->grouped);
+    h->group_runs = true;
+    pthread_mutex_unlock(&h->lock);
+    run_many(tasks, n, jobs);
+    pthread_mutex_lock(&h->lock);
+    h->group_runs = false;
+    return true;
 }
 
 static void *thread_main(void *arg)
@@ -63,13 +88,15 @@ static void *thread_main(void *arg)
     struct handlers *h = thread->handlers;
     pthread_mutex_lock(&h->lock);
     for (;;) {
-        struct task *task = pop(h);
+        if (run_group(h, thread->jobs))
+            continue;
+        struct task *task = pop(h, &h->single);
         if (task) {
             pthread_mutex_unlock(&h->lock);
             task->run(task, thread->jobs);
             pthread_mutex_lock(&h->lock);
         } else if (h->stopping) {
-            break;
+            break; /* a group that still runs is followed up by its thread */
         } else {
             pthread_cond_wait(&h->filled, &h->lock);
         }

@@ -9,11 +9,15 @@
 
 struct handlers;
 
-/* Embedded in the caller's own struct; the caller keeps it alive until `run` was called. */
+/* Embedded in the caller's own struct; the caller keeps it alive until `run` was called. With
+ * `run_many` it is run together with others that wait for the same function, one group at a time.
+ */
 struct task {
     void (*run)(struct task *task, struct jobs *jobs);
+    void (*run_many)(struct task **tasks, int n, struct jobs *jobs); /* or NULL */
     struct task *next;
 };
+enum { HANDLERS_MAX_GROUP = 32 };
 
 enum code handlers_start(struct ctx *cx, const struct settings *settings, int threads,
                          int queue_limit, struct handlers **ret_handlers) MUST_CHECK;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* workers.c - the calls of WorkerService.
  *
- * Start and stop write what is wanted and then look until it is so, for ten seconds at most: pools
- * on other hosts obey with their next beat, and a stop drains, which can take as long as a document
- * does. */
+ * Start and stop write what is wanted and then look until it is so, for ten seconds at most (two
+ * calls at a time, since each holds a handler thread; further ones answer at once how far it is):
+ * pools on other hosts obey with their next beat, and a stop drains, which can take as long as a
+ * document does. */
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/clk.h"
 #include "jobs/jobs.h"
 #include "server/ops/ops.h"
 
-enum { ANSWER_MS = 10000, LOOK_MS = 100 };
+enum { ANSWER_MS = 10000, LOOK_MS = 100, MAX_LOOKING = 2 };
 
 enum code op_get_worker_health(struct ctx *cx, struct jobs *jobs, const ProtobufCMessage *in,
                                ProtobufCMessage *out)
@@ -37,21 +39,31 @@ static bool reached(const Localrag__V1__WorkerHealth *h, bool running)
                    : h->running_workers == 0;
 }
 
-static enum code settle(struct ctx *cx, struct jobs *jobs, bool running,
-                        Localrag__V1__WorkersResponse *out)
+static enum code look_until(struct ctx *cx, struct jobs *jobs, bool running, int64_t until,
+                            Localrag__V1__WorkerHealth *h)
 {
-    int64_t until = clk_mono_ms() + ANSWER_MS;
-    if (cx->deadline_ms)
-        until = MIN(until, cx->deadline_ms - 2 * LOOK_MS);
-    Localrag__V1__WorkerHealth h;
     for (;;) {
-        localrag__v1__worker_health__init(&h);
-        TRY(jobs_worker_health(cx, jobs, &h));
-        if (reached(&h, running) || clk_mono_ms() >= until)
-            break;
+        localrag__v1__worker_health__init(h);
+        TRY(jobs_worker_health(cx, jobs, h));
+        if (reached(h, running) || clk_mono_ms() >= until)
+            return CODE_OK;
         struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
         nanosleep(&look, NULL);
     }
+}
+
+static enum code settle(struct ctx *cx, struct jobs *jobs, bool running,
+                        Localrag__V1__WorkersResponse *out)
+{
+    static atomic_int looking;
+    Localrag__V1__WorkerHealth h;
+    bool patient = atomic_fetch_add(&looking, 1) < MAX_LOOKING;
+    int64_t until = clk_mono_ms() + (patient ? ANSWER_MS : 0);
+    if (cx->deadline_ms)
+        until = MIN(until, cx->deadline_ms - 2 * LOOK_MS);
+    enum code code = look_until(cx, jobs, running, until, &h);
+    atomic_fetch_sub(&looking, 1);
+    TRY(code);
     bool done = reached(&h, running);
     out->status = ctx_strdup(cx, running ? done ? "running" : "starting"
                                  : done  ? "stopped"

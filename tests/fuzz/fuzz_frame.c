@@ -38,9 +38,9 @@ static bool receive_all(struct box_child *c)
 {
     struct ctx cx;
     enum code code;
-    bool got;
+    bool got = false;
     do {
-        Extract__V1__Reply *reply;
+        Extract__V1__Reply *reply = NULL;
         ctx_init(&cx, MEMORY);
         code = box_receive(&cx, c, &got, &reply);
         if (code == CODE_OK && got)

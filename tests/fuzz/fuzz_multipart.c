@@ -47,7 +47,7 @@ static void feed(const char *type, const char *data, size_t size, size_t step, s
     ctx_init(&cx, MEMORY);
     enum code code = multipart_new(&cx, type, &sink, &m);
     for (size_t at = 0, n; code == CODE_OK && at < size; at += n) {
-        n = step ? step : 1 + (unsigned char)data[at] % 37;
+        n = step ? step : 1 + (size_t)((unsigned char)data[at] % 37);
         n = MIN(n, size - at);
         code = multipart_feed(&cx, m, data + at, n);
     }
