@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <uuid/uuid.h>
 
 /* ---- numbers and ids ---- */
@@ -60,7 +61,12 @@ bool str_is_uuid(const char *s)
 void str_uuid(char out[37])
 {
     uuid_t id;
-    uuid_generate_random(id);
+    if (getrandom(id, sizeof(id), 0) == (ssize_t)sizeof(id)) {
+        id[6] = (unsigned char)((id[6] & 0x0f) | 0x40); /* version 4 */
+        id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+    } else {
+        uuid_generate_random(id); /* seven system calls */
+    }
     uuid_unparse_lower(id, out);
 }
 

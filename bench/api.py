@@ -153,7 +153,7 @@ def load_rest(stack, port, ids):
         f.write(WRK.replace("%%", "%"))
     with open(list_of_ids, "w", encoding="utf-8") as f:
         f.write("\n".join(ids) + "\n")
-    out = run(["wrk", "-t1", "-c32", "-d%ds" % max(1, round(SECONDS)), "-s", script, "http://127.0.0.1:%d" % port],
+    out = run(["wrk", "-t1", "-c64", "-d%ds" % max(1, round(SECONDS)), "-s", script, "http://127.0.0.1:%d" % port],
               env=dict(os.environ, IDS=list_of_ids))
     figures = json.loads(out.splitlines()[-1])
     if figures["bad"]:

@@ -29,7 +29,7 @@ cmd_fuzz() {
 
 fuzz_one() {
     local target=$1 seconds=$2 out=$DEV/fuzz/$1 program=$ROOT/build/fuzz/bin/fuzz_$1 status=0
-    local options=(-max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048
+    local options=(-max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048
         -print_final_stats=1 -artifact_prefix="$out/findings/")
     mkdir -p "$out/corpus" "$out/findings"
     [ ! -f "$ROOT/tests/fuzz/$target.dict" ] || options+=(-dict="$ROOT/tests/fuzz/$target.dict")

@@ -67,10 +67,15 @@ static enum code read_many(struct ctx *cx, struct jobs *jobs, const struct job_w
                            int n, struct db_result **ret_rows)
 {
     CLEANUP(db_columns_done) struct db_columns c = {0};
+    int valid = 0;
     TRY(db_columns_init(cx, &c, "u"));
     for (int i = 0; i < n; i++)
-        if (str_is_uuid(wanted[i].job_id))
+        if (str_is_uuid(wanted[i].job_id)) {
             db_put(&c, 0, wanted[i].job_id);
+            valid++;
+        }
+    if (!valid)
+        return CODE_OK;
     return db_run(cx, jobs->db, &q_job_get_many, DB_ARGS(db_column(&c, 0)), ret_rows);
 }
 
@@ -100,7 +105,7 @@ void jobs_get_many(struct jobs *jobs, struct job_wanted *wanted, int n)
     enum code code = read_many(&cx, jobs, wanted, n, &rows);
     for (int i = 0; i < n; i++) {
         wanted[i].job = NULL;
-        if (code == CODE_OK)
+        if (code == CODE_OK || !str_is_uuid(wanted[i].job_id))
             (void)!pick(jobs, rows, &wanted[i]); /* recorded in its ctx */
         else
             (void)ctx_fail(wanted[i].cx, code, "%s", ctx_message(&cx));

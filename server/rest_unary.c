@@ -12,6 +12,7 @@
 #include "base/clk.h"
 #include "base/pbjson.h"
 #include "localrag/v1/health.pb-c.h"
+#include "server/ops/ops.h"
 #include "server/rest_impl.h"
 
 static const ProtobufCFieldDescriptor *job_id_of(const ProtobufCMessageDescriptor *d)
@@ -39,7 +40,7 @@ enum code rest_unary_write(struct request *r, const ProtobufCMessage *out)
     return buf_failed(&r->reply) ? ctx_oom(&r->cx) : CODE_OK;
 }
 
-static enum code call(struct request *r, struct jobs *jobs)
+static enum code read_input(struct request *r, ProtobufCMessage **ret_in)
 {
     struct ctx *cx = &r->cx;
     const struct method *m = r->match.method;
@@ -51,6 +52,16 @@ static enum code call(struct request *r, struct jobs *jobs)
     if (!in)
         return CODE_OUT_OF_MEMORY;
     TRY(rest_request_fill(r, in));
+    *ret_in = in;
+    return CODE_OK;
+}
+
+static enum code call(struct request *r, struct jobs *jobs)
+{
+    struct ctx *cx = &r->cx;
+    const struct method *m = r->match.method;
+    ProtobufCMessage *in;
+    TRY(read_input(r, &in));
     ProtobufCMessage *out = pbjson_new(cx, m->output);
     if (!out)
         return CODE_OUT_OF_MEMORY;
@@ -65,6 +76,33 @@ static void run(struct task *task, struct jobs *jobs)
     rest_finish(r);
 }
 
+/* GetJob is by far the most frequent request: those that wait are answered from one statement. */
+static void run_get_jobs(struct task **tasks, int n, struct jobs *jobs)
+{
+    struct request *asking[HANDLERS_MAX_GROUP];
+    struct job_wanted wanted[HANDLERS_MAX_GROUP];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        struct request *r = rest_of(tasks[i]);
+        ProtobufCMessage *in;
+        if (read_input(r, &in) != CODE_OK) {
+            rest_finish(r);
+            continue;
+        }
+        asking[count] = r;
+        wanted[count++] =
+            (struct job_wanted){.cx = &r->cx,
+                                .job_id = ((const Localrag__V1__GetJobRequest *)in)->job_id};
+    }
+    if (count)
+        jobs_get_many(jobs, wanted, count);
+    for (int i = 0; i < count; i++) {
+        if (wanted[i].job)
+            (void)!rest_unary_write(asking[i], &wanted[i].job->base);
+        rest_finish(asking[i]);
+    }
+}
+
 enum MHD_Result rest_unary_step(struct request *r, const char *data, size_t *len)
 {
     if (*len) {
@@ -77,5 +115,9 @@ enum MHD_Result rest_unary_step(struct request *r, const char *data, size_t *len
         *len = 0;
         return MHD_YES;
     }
-    return r->done ? rest_reply_outcome(r) : rest_submit(r, run);
+    if (r->done)
+        return rest_reply_outcome(r);
+    if (r->match.method->fn == op_get_job)
+        r->task.run_many = run_get_jobs;
+    return rest_submit(r, run);
 }

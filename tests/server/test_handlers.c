@@ -68,6 +68,21 @@ static void wait_at_gate(struct task *task, struct jobs *jobs)
     atomic_fetch_add(&ran, 1);
 }
 
+static atomic_int groups, largest;
+
+static void count_group(struct task **tasks, int n, struct jobs *jobs)
+{
+    assert_non_null(tasks[n - 1]);
+    assert_non_null(jobs);
+    assert_int_equal(atomic_fetch_add(&groups, 1), 0); /* one at a time */
+    sem_post(&entered);
+    sem_wait(&gate);
+    if (n > atomic_load(&largest))
+        atomic_store(&largest, n);
+    atomic_fetch_sub(&groups, 1);
+    atomic_fetch_add(&ran, n);
+}
+
 static void one_step_of_many(struct task *task, struct jobs *jobs)
 {
     (void)jobs;
@@ -126,12 +141,36 @@ static void chains_of_steps_run_to_their_end(void **state)
     assert_int_equal(atomic_load(&ran), (int)ARRAY_LEN(all) * STEPS);
 }
 
+static void tasks_for_groups_gather_while_one_runs(void **state)
+{
+    (void)state;
+    enum { N = HANDLERS_MAX_GROUP + 10 };
+    static struct work work[N + 2];
+    struct handlers *h = start(2, 100);
+    for (int i = 0; i < N + 1; i++) {
+        work[i].task = (struct task){.run = count, .run_many = count_group};
+        assert_true(handlers_submit(h, &work[i].task));
+        if (i == 0)
+            sem_wait(&entered); /* alone in its group */
+    }
+    work[N + 1].task.run = one_step_of_many; /* others do not wait for groups */
+    work[N + 1].steps_left = 1;
+    assert_true(handlers_submit(h, &work[N + 1].task));
+    sem_wait(&finished);
+    for (int i = 0; i < 3; i++)
+        sem_post(&gate);
+    handlers_stop(h);
+    assert_int_equal(atomic_load(&ran), N + 2);
+    assert_int_equal(atomic_load(&largest), HANDLERS_MAX_GROUP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_stop_runs_what_is_queued, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_says_no, setup, teardown),
         cmocka_unit_test_setup_teardown(chains_of_steps_run_to_their_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(tasks_for_groups_gather_while_one_runs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  *
  * Classic TIFF and BigTIFF, both byte orders. Every offset is checked against the file's length. A
  * chain that loops cannot be told from a long one page by page, so directories must not come back
- * to the first one and their number is limited by max_pages and by the bytes they would need.
+ * to the first one, and all together have no more bytes than the file; max_pages limits them too.
  * Reduced images (thumbnails) count as pages, as they do for the decoder. */
 #include "tiff.h"
 
@@ -105,9 +105,10 @@ static void read_entries(const struct file *f, size_t first, size_t n, struct ti
     p->dpi = unit == UNIT_CM ? res * 2.54 : res;
 }
 
-/* One directory; false when it is not inside the file. */
-static bool read_directory(const struct file *f, uint64_t at, struct tiff_page *ret_page,
-                           uint64_t *ret_next)
+/* One directory; false when it is not inside the file. `left` are the bytes of the file that belong
+ * to no directory yet: those of an honest file do not overlap, and this bounds the work. */
+static bool read_directory(const struct file *f, uint64_t at, size_t *left,
+                           struct tiff_page *ret_page, uint64_t *ret_next)
 {
     size_t count_size = f->big ? 8 : 2, entry_size = f->big ? 20 : 12, link = f->big ? 8 : 4;
     if (at < 8 || at > f->len || f->len - at < count_size + link)
@@ -115,6 +116,10 @@ static bool read_directory(const struct file *f, uint64_t at, struct tiff_page *
     uint64_t n = number(f, (size_t)at, count_size);
     if (n == 0 || n > (f->len - at - count_size - link) / entry_size)
         return false;
+    size_t size = count_size + (size_t)n * entry_size + link;
+    if (size > *left)
+        return false;
+    *left -= size;
     *ret_page = (struct tiff_page){.offset = (size_t)at};
     size_t first = (size_t)at + count_size;
     read_entries(f, first, (size_t)n, ret_page);
@@ -129,10 +134,10 @@ enum code tiff_pages(struct ctx *cx, const unsigned char *data, size_t len, int 
         return ctx_fail(cx, CODE_UNREADABLE, "this is not a TIFF file");
     struct file f = {data, len, data[0] == 'M', data[2] == '+' || data[3] == '+'};
     uint64_t first = f.big ? number(&f, 8, 8) : number(&f, 4, 4), at = first;
-    size_t n = 0, cap = 0, most = len / 18 + 1; /* the smallest directory has one entry */
+    size_t n = 0, cap = 0, left = len;
     struct tiff_page *pages = NULL, page;
     uint64_t next;
-    while (at && n < most && read_directory(&f, at, &page, &next)) {
+    while (at && read_directory(&f, at, &left, &page, &next)) {
         if (max_pages && n == (size_t)max_pages) {
             free(pages);
             return doc_too_many(cx, max_pages);

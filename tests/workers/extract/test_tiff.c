@@ -158,9 +158,9 @@ static void a_ring_of_later_pages(void **state)
     struct tiff_page *p;
     int n;
     assert_int_equal(read_pages(&w, 0, &p, &n), CODE_OK); /* ends all the same */
-    assert_true(n < 100);
+    assert_int_equal(n, 2); /* there are not bytes enough for a third */
     free(p);
-    assert_int_equal(read_pages(&w, 3, &p, &n), CODE_TOO_LARGE);
+    assert_int_equal(read_pages(&w, 1, &p, &n), CODE_TOO_LARGE);
     buf_done(&w.b);
 }
 
