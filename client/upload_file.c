@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "client/interrupt.h"
 
 enum { PIECE_BYTES = 256 * 1024 };
 
@@ -66,6 +67,8 @@ static enum code send_bytes(struct ctx *cx, struct conn_stream *stream, int fd, 
     if (!piece)
         return ctx_oom(cx);
     for (int64_t sent = 0;;) {
+        if (interrupt_pending()) /* sends that never wait would never see it */
+            return ctx_fail(cx, CODE_CANCELLED, "interrupted");
         ssize_t n = read(fd, piece, PIECE_BYTES);
         if (n < 0 && errno == EINTR)
             continue;

@@ -277,6 +277,101 @@ def jpeg(title, lines, dpi):
             return f.read()
 
 
+# ---- documents that mean harm -------------------------------------------------------------------
+
+def flate_bomb(filler, megabytes):
+    """So much of one byte as a zlib stream: a deflate block that ends at a byte, repeated. Nothing
+    that large is ever in memory, and what nobody unpacks to its end needs no checksum."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = deflate.compress(filler * 2 ** 20) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return b"\x78\xda" + block * megabytes
+
+
+def bomb_stream(pdf, dictionary, filler, megabytes):
+    data = zlib.compress(zlib.compress(flate_bomb(filler, megabytes), 9), 9)
+    return pdf.stream("/Filter [/FlateDecode /FlateDecode /FlateDecode] " + dictionary, data)
+
+
+def trap(second, box=A4):
+    """Three pages; the second one is what second(pdf) makes: (content, entries of its resources)."""
+    pdf = Pdf()
+    catalog = pdf.add("<< /Type /Catalog /Pages 2 0 R >>")
+    pdf.add("")
+    fonts = "".join("/F%d %d 0 R " % (i + 1, pdf.add("<< /Type /Font /Subtype /Type1 /BaseFont /%s >>" % name))
+                    for i, name in enumerate(("Helvetica", "Helvetica-Bold")))
+    kids = []
+    for page in (PAGES[0], None, PAGES[2]):
+        content, more, size = (*second(pdf), box) if not page else (pdf.stream("", text_content(*page)), "", A4)
+        kids.append(pdf.add("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R "
+                            "/Resources << /Font << %s>> %s >> >>" % (*size, content, fonts, more)))
+    pdf.objects[1] = ("<< /Type /Pages /Count 3 /Kids [%s] >>"
+                      % " ".join("%d 0 R" % kid for kid in kids)).encode()
+    return pdf.write(catalog)
+
+
+def nested_forms(pdf):
+    """Twelve forms, each of which draws the next one ten times."""
+    inner = pdf.stream("/Type /XObject /Subtype /Form /BBox [0 0 9 9]", b"0 0 1 1 re f")
+    for _ in range(12):
+        inner = pdf.stream("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject "
+                           "<< /X %d 0 R >> >>" % inner, b"/X Do " * 10)
+    return pdf.stream("", b"/X Do"), "/XObject << /X %d 0 R >>" % inner
+
+
+def pixel_bomb(pdf):
+    image = bomb_stream(pdf, "/Type /XObject /Subtype /Image /Width 60000 /Height 60000 "
+                        "/BitsPerComponent 8 /ColorSpace /DeviceGray", b"\x7f", 3434)
+    return pdf.stream("", b"q 595 0 0 842 0 0 cm /X Do Q"), "/XObject << /X %d 0 R >>" % image
+
+
+def tree(kids, count):
+    """One page of text under a page tree that says what it likes."""
+    pdf = Pdf()
+    catalog = pdf.add("<< /Type /Catalog /Pages 2 0 R >>")
+    pdf.add("<< /Type /Pages /Count %d /Kids [%s] >>" % (count, kids))
+    pdf.add("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R /Resources << /Font "
+            "<< /F1 4 0 R /F2 4 0 R >> >> >>")
+    pdf.add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+    pdf.stream("", text_content(*PAGES[0]))
+    return pdf.write(catalog)
+
+
+def absurd_png(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+
+
+# Rows of 220 megabytes, two of which are kept.
+ROWS = "/DecodeParms [null null << /Predictor 15 /Columns 220000000 /Colors 1 /BitsPerComponent 8 >>]"
+
+
+def hostile(save_as, scan):
+    save_as("hostile_spaces.pdf", trap(lambda pdf: (bomb_stream(pdf, "", b" ", 16384), "")))
+    save_as("hostile_memory.pdf", trap(lambda pdf: (bomb_stream(pdf, ROWS, b" ", 16384), "")))
+    save_as("hostile_forms.pdf", trap(nested_forms))
+    save_as("hostile_pixels.pdf", trap(pixel_bomb))
+    save_as("hostile_size.pdf", trap(lambda pdf: (pdf.stream("", text_content(*PAGES[1])), ""),
+                                     (10 ** 9, 10 ** 9)))
+    save_as("hostile_count.pdf", tree("3 0 R", 2 * 10 ** 9))
+    save_as("hostile_cycle.pdf", tree("3 0 R 2 0 R 2 0 R", 3))
+    save_as("hostile.png", absurd_png(60000, 60000))
+    _, width, height, data = scan
+    pdf = Pdf()
+    catalog = pdf.add("<< /Type /Catalog /Pages 2 0 R >>")
+    pdf.add("<< /Type /Pages /Count 8 /Kids [%s] >>" % " ".join("%d 0 R" % kid for kid in range(5, 13)))
+    image = pdf.stream("/Type /XObject /Subtype /Image /Width %d /Height %d /BitsPerComponent 1 "
+                       "/ColorSpace /DeviceGray /Filter /FlateDecode /DecodeParms << /Predictor 15 "
+                       "/Columns %d /BitsPerComponent 1 /Colors 1 >>" % (width, height, width), data)
+    content = pdf.stream("", b"q %d 0 0 %d 0 0 cm /Im0 Do Q" % A4)
+    for _ in range(8):
+        pdf.add("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R /Resources "
+                "<< /XObject << /Im0 %d 0 R >> >> >>" % (*A4, content, image))
+    save_as("scans.pdf", pdf.write(catalog))  # not hostile: work for some seconds
+
+
 # ---- the files ----------------------------------------------------------------------------------
 
 def save(name, data):
@@ -308,6 +403,7 @@ def main():
                            "Маяк виден издалека. 灯台守は本を読む。\n".encode())
     save(here("latin1.txt"), "Grüße aus dem Leuchtturm.\nÇa coûte très peu.\n".encode("latin-1"))
     save(here("fake.pdf"), b"MZ\x90\0\3\0\0\0" + bytes(500))  # a program with the name of a document
+    hostile(lambda name, data: save(here(name), data), scan)
     sample = [("text", *page) if page else image_page(*SAMPLE_SCAN, dpi=200, seed=5) for page in SAMPLE]
     save(os.path.join(DOCS, "sample.pdf"), document(sample, "LocalRAG jobs: a sample document"))
 
