@@ -134,5 +134,6 @@ if mount -t tmpfs -o size=256k localrag-test "$STACK_TMP/small" 2>/dev/null; the
     check "and completes" same completed "$(field status)"
 else
     echo "not checked: a full disk (mounting is not allowed here)"
+    check "CI can make a small disk" same "" "${CI-}"
 fi
 stack_done
