@@ -7,9 +7,10 @@
  * number is bounded by the calls they belong to.
  *
  * A task is touched only until its `run` begins: the run may hand the same task over again or free
- * it. Order is first in, first out. Tasks with a run_many have a queue of their own: while a thread
- * runs one group of them the next one gathers, so the busier the server, the larger the groups and
- * the fewer the round trips to the database; an idle server runs them one by one. It does not know
+ * it. Order is first in, first out. Tasks with a run_many gather by that function: while a thread
+ * runs one group of them the next one grows, so the busier the server, the larger the groups and
+ * the fewer the round trips and commits; an idle server runs them one by one. (The queue of writers
+ * of LevelDB's DBImpl::Write works like that, and PostgreSQL's own group commit.) It does not know
  * what a task does, nor cancel any: a cancelled call finds out itself when it runs. */
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,14 +24,27 @@ struct thread {
     struct jobs *jobs;
 };
 
+struct queue {
+    struct task *first, *last;
+};
+
+/* The functions of a program that run groups are few; were there more, the last ones' tasks would
+ * run singly. */
+enum { MAX_GROUPS = 8 };
+
+struct group {
+    void (*run_many)(struct task **tasks, int n, struct jobs *jobs); /* NULL: this one is free */
+    struct queue waiting;
+    bool runs;
+};
+
 struct handlers {
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct queue {
-        struct task *first, *last;
-    } single, grouped;
+    struct queue single;
+    struct group groups[MAX_GROUPS];
+    unsigned turn; /* the group that is looked at first */
     int queued, queue_limit;
-    bool group_runs;
     bool stopping;
     int n_threads, n_started;
     struct thread threads[];
@@ -49,10 +63,24 @@ static struct task *pop(struct handlers *h, struct queue *q)
     return task;
 }
 
+/* Lock held. NULL: the task runs on its own. */
+static struct group *group_of(struct handlers *h, const struct task *task)
+{
+    for (int i = 0; task->run_many && i < MAX_GROUPS; i++) {
+        struct group *g = &h->groups[i];
+        if (!g->run_many)
+            g->run_many = task->run_many;
+        if (g->run_many == task->run_many)
+            return g;
+    }
+    return NULL;
+}
+
 /* Lock held. */
 static void push(struct handlers *h, struct task *task)
 {
-    struct queue *q = task->run_many ? &h->grouped : &h->single;
+    struct group *g = group_of(h, task);
+    struct queue *q = g ? &g->waiting : &h->single;
     task->next = NULL;
     if (q->last)
         q->last->next = task;
@@ -60,8 +88,21 @@ static void push(struct handlers *h, struct task *task)
         q->first = task;
     q->last = task;
     h->queued++;
-    if (q == &h->single || !h->group_runs) /* else its thread looks again */
+    if (!g || !g->runs) /* else its thread looks again */
         pthread_cond_signal(&h->filled);
+}
+
+/* Lock held. The functions take turns. NULL: there is no group to run now. */
+static struct group *next_group(struct handlers *h)
+{
+    for (unsigned i = 0; i < MAX_GROUPS; i++) {
+        struct group *g = &h->groups[(h->turn + i) % MAX_GROUPS];
+        if (g->waiting.first && !g->runs) {
+            h->turn = (h->turn + i + 1) % MAX_GROUPS;
+            return g;
+        }
+    }
+    return NULL;
 }
 
 /* Lock held, and again when it returns. False: there is no group to run now. */
@@ -69,16 +110,16 @@ static bool run_group(struct handlers *h, struct jobs *jobs)
 {
     struct task *tasks[HANDLERS_MAX_GROUP];
     int n = 0;
-    if (h->group_runs || !h->grouped.first)
+    struct group *g = next_group(h);
+    if (!g)
         return false;
-    void (*run_many)(struct task **, int, struct jobs *) = h->grouped.first->run_many;
-    while (n < HANDLERS_MAX_GROUP && h->grouped.first && h->grouped.first->run_many == run_many)
-        tasks[n++] = pop(h, &h->grouped);
-    h->group_runs = true;
+    while (n < HANDLERS_MAX_GROUP && g->waiting.first)
+        tasks[n++] = pop(h, &g->waiting);
+    g->runs = true;
     pthread_mutex_unlock(&h->lock);
-    run_many(tasks, n, jobs);
+    g->run_many(tasks, n, jobs);
     pthread_mutex_lock(&h->lock);
-    h->group_runs = false;
+    g->runs = false;
     return true;
 }
 

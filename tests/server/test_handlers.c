@@ -83,6 +83,14 @@ static void count_group(struct task **tasks, int n, struct jobs *jobs)
     atomic_fetch_add(&ran, n);
 }
 
+static void count_other_group(struct task **tasks, int n, struct jobs *jobs)
+{
+    assert_non_null(tasks[n - 1]);
+    assert_non_null(jobs);
+    atomic_fetch_add(&ran, n);
+    sem_post(&finished);
+}
+
 static void one_step_of_many(struct task *task, struct jobs *jobs)
 {
     (void)jobs;
@@ -164,6 +172,29 @@ static void tasks_for_groups_gather_while_one_runs(void **state)
     assert_int_equal(atomic_load(&largest), HANDLERS_MAX_GROUP);
 }
 
+static void groups_of_different_functions_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    static struct work first[3], second[2];
+    struct handlers *h = start(2, 100);
+    for (size_t i = 0; i < ARRAY_LEN(first); i++) {
+        first[i].task = (struct task){.run = count, .run_many = count_group};
+        assert_true(handlers_submit(h, &first[i].task));
+        if (i == 0)
+            sem_wait(&entered); /* it is held, two more gather */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(second); i++) {
+        second[i].task = (struct task){.run = count, .run_many = count_other_group};
+        assert_true(handlers_submit(h, &second[i].task));
+        sem_wait(&finished);
+    }
+    assert_int_equal(atomic_load(&ran), 2);
+    for (int i = 0; i < 2; i++)
+        sem_post(&gate);
+    handlers_stop(h);
+    assert_int_equal(atomic_load(&ran), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +202,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_queue_says_no, setup, teardown),
         cmocka_unit_test_setup_teardown(chains_of_steps_run_to_their_end, setup, teardown),
         cmocka_unit_test_setup_teardown(tasks_for_groups_gather_while_one_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(groups_of_different_functions_do_not_wait_for_each_other,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
