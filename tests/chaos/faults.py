@@ -145,12 +145,13 @@ def redis_asleep(w, f):
 
 
 def redis_evicts(w, f):
+    w.redis.ask(*[["SET", f"chaos:fill:first{i}", b"x" * 8192, "EX", "20"] for i in range(8)])
     before, used = int(w.redis.info("evicted_keys")), int(w.redis.info("used_memory"))
     limit = used + 65536 if f.target == "some" else 1 << 20
     w.redis.ask(["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"], ["CONFIG", "SET", "maxmemory", str(limit)])
     try:
         end, n = time.monotonic() + f.seconds, 0
-        while time.monotonic() < end or int(w.redis.info("evicted_keys")) == before and n < 5000:
+        while time.monotonic() < end or int(w.redis.info("evicted_keys")) == before and n < 200:
             n += 1
             w.redis.ask(["SET", f"chaos:fill:{n}", b"x" * 8192, "EX", "20"])
             w.hold(0.05)

@@ -10,11 +10,6 @@ import threading
 TERMINAL = ("completed", "failed", "cancelled")
 
 
-def follows(last_id, event_id):
-    """Ids grow; only progress (EPOCH-0-PERCENT) may be told again with another message."""
-    return event_id > last_id or event_id == last_id and event_id.split("-")[1] == "0"
-
-
 class Job:
     __slots__ = ("job_id", "kind", "sha", "last", "cancels", "retries", "blurry", "final", "event_id", "parent")
 
@@ -68,8 +63,9 @@ class Ledger:
             job.final = (status, job.retries)
 
     def event(self, job, last_id, event_id, status, who, before):
-        """An event of a stream: ids of one job grow. Returns the id."""
-        if not follows(last_id, event_id):
+        """An event of a stream: ids of one job never fall (progress of one percent comes more than once, and a
+        change may be told twice, with the same id). Returns the id."""
+        if event_id < last_id:
             self.violation("backwards", f"{who}: job {job.job_id}: event {event_id} after {last_id}")
         self.told(job, before, status, who)
         return event_id
