@@ -5,7 +5,7 @@ long and then holds a ledger against it: every accepted job ended exactly once, 
 run, and nothing was left behind.
 
 Needs root (a small disk, network namespaces). The seed settles which faults strike when and what is sent; how the
-two meet is the machine's. Exit status: 0 all promises kept and every fault proven, 1 not, 2 it could not run.
+two meet is the machine's. Exit status: 0 all promises kept and every fault proven, 1 not, 77 it cannot run here.
 """
 import argparse
 import collections
@@ -70,6 +70,7 @@ class Run:
         for name, status in ends.items():
             if status != 0:
                 self.ledger.violation("exit", f"{name} ended with {status} when asked to")
+        print(f"quiet run of {len(self.ledger.contents)} contents", flush=True)
         quiet = Quiet(self.stack, self.ledger)
         quiet.run()
         self.equal = quiet.compare()
@@ -82,6 +83,7 @@ class Run:
             try:
                 Strikes(self.stack, self.ledger, log).run(self.plan.deal(length))
                 healed = time.monotonic()
+                print(f"round {self.rounds}: all faults are healed, {clients.unfinished} jobs unfinished", flush=True)
                 if not clients.quiet_clients(90):
                     self.ledger.violation("test", "the clients did not get definite answers in time")
                 checks.settle()
@@ -138,15 +140,14 @@ class Run:
         print(f"\n{self.rounds} rounds, {seconds:.0f} s, seed {self.options.seed}; again: "
               f"./dev chaos {self.options.seconds} --seed {self.options.seed}")
 
-    def end(self, failed):
+    def end(self):
         self.stack.stop()
         kept = os.path.join(stacks.ROOT, ".dev", "chaos", self.options.seed)
-        if failed:
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(self.stack.logs, kept)
-            with open(os.path.join(kept, "violations"), "w", encoding="utf-8") as f:
-                f.writelines(f"{kind}: {text}\n" for kind, text in self.ledger.violations)
-            print(f"the logs are in {kept}")
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self.stack.logs, kept)
+        with open(os.path.join(kept, "violations"), "w", encoding="utf-8") as f:
+            f.writelines(f"{kind}: {text}\n" for kind, text in self.ledger.violations)
+        print(f"the logs are in {os.path.relpath(kept)}")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -155,7 +156,7 @@ def main():
     missing = [p for p in NEEDED if not shutil.which(p)]
     if missing or os.geteuid() != 0:
         print("chaos cannot run here: " + (f"missing {', '.join(missing)}" if missing else "it needs root"), file=sys.stderr)
-        return 77
+        return 77  # skipped, for ctest
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
     print(f"chaos: {options.seconds} s, seed {options.seed}", flush=True)
@@ -168,7 +169,7 @@ def main():
     except (RuntimeError, subprocess.CalledProcessError) as e:
         print(f"chaos: {e}", file=sys.stderr)
     finally:
-        run.end(failed)
+        run.end()
     print("FAILED" if failed else "all promises kept")
     return 1 if failed else 0
 

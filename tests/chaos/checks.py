@@ -2,13 +2,17 @@
 """checks.py - the promises, held against the rows once a round is quiet: what the database wrote down about every
 job (audit.sql), what the clients know (ledger.py), and what may not be left over anywhere.
 """
+import collections
 import os
+import re
 import time
 
 import procs
 from documents import failure_of
 from ledger import TERMINAL
 
+CRASH = re.compile(r"killed by signal (?!9\b)\d+|AddressSanitizer|runtime error:|LeakSanitizer|\"level\":\"error\"|"
+                   r"PANIC:|corrupt")
 STUCK = 150  # seconds until everything must have ended
 LEGAL = {("", "pending"), ("pending", "processing"), ("processing", "completed"), ("processing", "retrying"),
          ("retrying", "processing"), ("processing", "failed"), ("processing", "pending"), ("pending", "cancelled"),
@@ -18,6 +22,7 @@ LEGAL = {("", "pending"), ("pending", "processing"), ("processing", "completed")
 class Checks:
     def __init__(self, stack, ledger):
         self.stack, self.ledger, self.bad = stack, ledger, ledger.violation
+        self.read = collections.Counter()  # bytes of each log that were looked at
 
     def settle(self):
         """Waits until all is up again and no job is unfinished; what is then left is stuck."""
@@ -41,6 +46,7 @@ class Checks:
         self.files()
         self.keys()
         self.processes()
+        self.logs()
 
     # -- every accepted job
 
@@ -245,3 +251,13 @@ class Checks:
                     time.sleep(1)
                     if procs.state(child) == "Z":
                         self.bad("process", f"{child} of {pid} was never reaped")
+
+    def logs(self):
+        """Nothing crashed but what a fault killed, no sanitizer spoke, no line is an error."""
+        for name in sorted(os.listdir(self.stack.logs)):
+            with open(os.path.join(self.stack.logs, name), encoding="utf-8", errors="replace") as f:
+                f.seek(self.read[name])
+                for line in f:
+                    if name not in ("faults.log", "proxy.log", "redis.log") and CRASH.search(line):
+                        self.bad("crash", f"{name}: {line[:500].strip()}")
+                self.read[name] = f.tell()

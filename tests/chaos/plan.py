@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """plan.py - which fault strikes when: drawn from a seed before anything runs, so a seed is a plan.
 
-Faults are dealt from a shuffled deck that holds each kind some times, so that every kind comes up, and targets
-and lengths in turn. Each starts at its time, in a thread of its own, and waits only for what it shares with one
+Faults are dealt from a deck: first each kind once, then the other copies, both shuffled, so that twenty faults
+have struck in every way; targets and lengths come in turn. Each starts at its time, in a thread of its own, and waits only for what it shares with one
 that is still at work.
 """
 import collections
@@ -26,7 +26,7 @@ class Fault:
 class Plan:
     def __init__(self, seed, kinds, gap):
         self.random, self.gap = random.Random(f"faults {seed}"), gap
-        self.kinds, self.deck, self.number = kinds, [], 0
+        self.kinds, self.deck, self.number = kinds, collections.deque(), 0
         self.turns = {k: self.shuffled([(t, s) for t in set_in_order(FAULTS[k].targets) for s in FAULTS[k].seconds])
                       for k in kinds}
 
@@ -39,9 +39,9 @@ class Plan:
         faults, at = [], 1.0
         while at < seconds:
             if not self.deck:
-                self.deck = [k for k in self.kinds for _ in range(FAULTS[k].copies)]
-                self.random.shuffle(self.deck)
-            kind = self.deck.pop()
+                once, rest = list(self.kinds), [k for k in self.kinds for _ in range(FAULTS[k].copies - 1)]
+                self.deck = self.shuffled(once) + self.shuffled(rest)
+            kind = self.deck.popleft()
             target, length = self.turns[kind][0]
             self.turns[kind].rotate(-1)
             self.number += 1
