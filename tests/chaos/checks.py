@@ -137,8 +137,14 @@ class Checks:
         for row in sql("SELECT e.job_id, j.status FROM audit.effects e LEFT JOIN processing_jobs j USING (job_id) "
                        "WHERE j.status IS DISTINCT FROM 'completed'"):
             self.bad("double", f"job {row[0]} has a document and is {row[1]}")
-        for row in sql("SELECT job_id, page, status FROM audit.strays"):
-            self.bad("fence", f"page {row[1]} of job {row[0]} was stored while it was {row[2]}")
+        for row in sql("SELECT job_id, page, status, who, claimer FROM audit.strays"):
+            self.bad("fence", f"page {row[1]} of job {row[0]}, {row[2]}, was stored by {row[3]}, {row[4]} had claimed it")
+        for row in sql("SELECT m.job_id, m.new, m.who, c.who FROM audit.moves m JOIN processing_jobs j USING (job_id), "
+                       "LATERAL (SELECT who FROM audit.moves c WHERE c.job_id = m.job_id AND c.n < m.n "
+                       "AND c.new = 'processing' AND c.old <> 'processing' ORDER BY c.n DESC LIMIT 1) c "
+                       "WHERE m.old = 'processing' AND j.task_type = 'single_document' AND c.who <> m.who "
+                       "AND (m.new IN ('completed', 'retrying') OR m.new = 'failed' AND m.error_code <> 'WORKER_CRASHED')"):
+            self.bad("fence", f"job {row[0]} was {row[1]} by {row[2]}, {row[3]} had claimed it")
         for row in sql("SELECT m.error_code, count(*), min(m.job_id::text) FROM audit.moves m "
                        "WHERE m.new = 'retrying' AND m.old <> 'retrying' GROUP BY 1"):
             self.bad("retry spent", f"{row[1]} attempts on {row[0]}, as job {row[2]}")

@@ -195,7 +195,7 @@ class Clients:
         draw = documents.Documents(f"{self.seed}-dir")
         while not self.stop_submitting.wait(dice.choice((5, 8))):
             self.batch_number += 1
-            folder = os.path.join(self.stack.inbox, f"batch-{self.batch_number}")
+            folder = os.path.join(self.stack.inbox, f"batch-{self.seed}-{self.batch_number}")
             os.mkdir(folder)
             for _ in range(BATCH_FILES):
                 kind, name, data = draw.draw()

@@ -287,7 +287,7 @@ FAULTS = {
     "kill -9 worker": Kind(killed, WORKERS, (0,), 4, party),
     "kill -9 extractor": Kind(killed, ("extractor", "reader", "reader"), (0,), 4, lambda t: "reader"),
     "stop server": Kind(stopped, ("server",), (1, 3, 6), 2, party),
-    "stop worker": Kind(stopped, WORKERS, (1, 3, 13), 3, party),
+    "stop worker": Kind(stopped, WORKERS, (1, 3, 11, 13), 3, party),
     "stop extractor": Kind(stopped, ("extractor", "reader"), (1, 2), 3, lambda t: "reader"),
     "PostgreSQL stopped at once": Kind(postgres_stopped, ("postgres",), (0.2, 1, 3), 2, same),
     "PostgreSQL backend killed": Kind(backend_killed, ("postgres",), (0,), 1, same),
@@ -302,5 +302,5 @@ FAULTS = {
     "connections stalled": Kind(connections_stalled, PIPES, (2, 4, 10), 3, pipe),
     "disk full": Kind(disk_filled, ("disk",), (0.5, 2), 2, same),
     "clock jump": Kind(clock_jumped, ("server", "east", "west"), (0.5, 2), 3, party),
-    "link cut": Kind(link_cut, ("east", "west"), (2, 4, 13), 2, lambda t: "net " + t),
+    "link cut": Kind(link_cut, ("east", "west"), (2, 4, 12), 2, lambda t: "net " + t),
 }

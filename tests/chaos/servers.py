@@ -59,8 +59,8 @@ class Postgres:
         except (OSError, IndexError, ValueError):
             return False
 
-    def url(self, database, host="127.0.0.1", port=None):
-        return f"postgresql://localrag:{self.password}@{host}:{port or self.port}/{database}"
+    def url(self, database, host="127.0.0.1", port=None, role="localrag"):
+        return f"postgresql://{role}:{self.password}@{host}:{port or self.port}/{database}"
 
     def sql(self, database, query, check=True):
         """Rows as lists of texts; NULL is an empty text."""

@@ -145,7 +145,8 @@ class Stack:
             procs.wait_until(f"{name} is ready", server.ready, 30)
         self.postgres.sql("postgres", f"CREATE DATABASE {self.database}")
         self.postgres.assert_guards(self.database)
-        for party in POOLS:
+        for party in POOLS:  # a role each, so that the audit knows who wrote
+            self.postgres.sql("postgres", f"CREATE ROLE {party} SUPERUSER LOGIN PASSWORD '{self.postgres.password}'")
             self.set_clock(party, "+0")
         self.keeper.start()
         self.keeper.add(Program("server", lambda: self.spawn("server")))
@@ -157,7 +158,7 @@ class Stack:
         host, pg = self.ports[party, "pg"]
         workers, high = POOLS[party]
         env = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
-        env.update(SETTINGS, DATABASE_URL=self.postgres.url(self.database, host, pg) + "?connect_timeout=5",
+        env.update(SETTINGS, DATABASE_URL=self.postgres.url(self.database, host, pg, party) + "?connect_timeout=5",
                    REDIS_URL=self.redis.url(*self.ports[party, "redis"]), TASK_QUEUE_NAME=self.database,
                    PORT=str(self.port), GRPC_PORT=str(self.grpc), ADMIN_PORT=str(self.admin), DATA_PATH=self.data,
                    UPLOADS_PATH=self.uploads, TMPDIR=self.temp, TASK_MAX_WORKERS=str(workers),
