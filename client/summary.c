@@ -141,6 +141,15 @@ static void directory_result(struct buf *b, const Localrag__V1__DirectoryResult 
         summary_field(b, "", "and %d more", r->failed - (int32_t)listed);
 }
 
+static void maintenance_result(struct buf *b, const Localrag__V1__MaintenanceResult *r)
+{
+    char size[32];
+    text_field(b, "summary", r->summary);
+    str_print_bytes(r->freed_bytes, size);
+    if (r->freed_bytes)
+        text_field(b, "freed", size);
+}
+
 void summary_result(struct buf *b, const Localrag__V1__JobResult *result, const char *program)
 {
     if (!result)
@@ -149,6 +158,8 @@ void summary_result(struct buf *b, const Localrag__V1__JobResult *result, const 
         document_result(b, result->document, program);
     else if (result->kind_case == LOCALRAG__V1__JOB_RESULT__KIND_DIRECTORY)
         directory_result(b, result->directory);
+    else if (result->kind_case == LOCALRAG__V1__JOB_RESULT__KIND_MAINTENANCE)
+        maintenance_result(b, result->maintenance);
 }
 
 /* ---- jobs and documents ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* control.c - what people do to jobs and workers: retry, clean up, start and stop.
+/* control.c - what people do to jobs and workers: retry, start and stop.
  *
  * A manual retry is one guarded statement; the fence goes on counting, so nothing that an earlier
  * claim left behind can reach the new attempts. Start and stop are one row that every pool reads
@@ -12,8 +12,6 @@
 #include "base/str.h"
 #include "jobs/event.h"
 #include "jobs/queue.h"
-
-enum { CLEANUP_SLICE = 2000, ROLL_SLICE = 5000 };
 
 static enum code why_no_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
 {
@@ -31,7 +29,8 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
     if (!str_is_uuid(job_id))
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID", job_id);
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(jobs_roll_statistics(cx, jobs)); /* the end it had is counted before it is forgotten */
+    /* The end it had is counted before it is forgotten. */
+    TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(1), db_text(job_id)), NULL));
     TRY(db_run(cx, jobs->db, &q_job_retry, DB_ARGS(db_text(job_id)), &r));
     if (db_rows(r) == 0)
         return why_no_retry(cx, jobs, job_id);
@@ -41,34 +40,6 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
     struct event e = {.kind = EVENT_STATE, .epoch = db_get_int(r, 0, 2), .status = "pending"};
     snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
     event_publish(cx, jobs, &e);
-    return CODE_OK;
-}
-
-enum code jobs_roll_statistics(struct ctx *cx, struct jobs *jobs)
-{
-    int64_t n;
-    do {
-        CLEANUP(db_result_freep) struct db_result *r = NULL;
-        TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(ROLL_SLICE)), &r));
-        n = db_get_int(r, 0, 0);
-    } while (n == ROLL_SLICE);
-    return CODE_OK;
-}
-
-enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days, int64_t *ret_deleted)
-{
-    int64_t deleted = 0, parents;
-    if (days < 0 || days > 3650)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "days_old: %d is not between 0 and 3650", days);
-    TRY(jobs_roll_statistics(cx, jobs));
-    do {
-        CLEANUP(db_result_freep) struct db_result *r = NULL;
-        TRY(db_run(cx, jobs->db, &q_jobs_cleanup, DB_ARGS(db_int(days), db_int(CLEANUP_SLICE)),
-                   &r));
-        parents = db_get_int(r, 0, 0);
-        deleted += parents + db_get_int(r, 0, 1);
-    } while (parents == CLEANUP_SLICE);
-    *ret_deleted = deleted;
     return CODE_OK;
 }
 

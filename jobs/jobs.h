@@ -114,8 +114,7 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST
 enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days,
                        int64_t *ret_deleted) MUST_CHECK;
 
-/* Adds ended jobs to job_statistics, each once. */
-enum code jobs_roll_statistics(struct ctx *cx, struct jobs *jobs) MUST_CHECK;
+/* As of now; what maintenance has not yet added to job_statistics is in it. */
 enum code jobs_statistics(struct ctx *cx, struct jobs *jobs,
                           Localrag__V1__JobStatistics *out) MUST_CHECK;
 

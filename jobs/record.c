@@ -97,26 +97,37 @@ enum code record_texts(struct ctx *cx, const char *json, char ***ret_texts, size
     return CODE_OK;
 }
 
+static const ProtobufCMessageDescriptor *result_type(Localrag__V1__TaskType type)
+{
+    switch (type) {
+    case LOCALRAG__V1__TASK_TYPE__TASK_TYPE_DIRECTORY_BATCH:
+        return &localrag__v1__directory_result__descriptor;
+    case LOCALRAG__V1__TASK_TYPE__TASK_TYPE_MAINTENANCE:
+        return &localrag__v1__maintenance_result__descriptor;
+    default:
+        return &localrag__v1__document_result__descriptor;
+    }
+}
+
 static void read_result(struct ctx *cx, Localrag__V1__Job *job, const char *json)
 {
-    bool batch = job->task_type == LOCALRAG__V1__TASK_TYPE__TASK_TYPE_DIRECTORY_BATCH;
     ProtobufCMessage *m;
     Localrag__V1__JobResult *result = ctx_alloc(cx, sizeof(*result));
     if (!result)
         return;
     localrag__v1__job_result__init(result);
-    if (pbjson_read(cx,
-                    batch ? &localrag__v1__directory_result__descriptor
-                          : &localrag__v1__document_result__descriptor,
-                    json, strlen(json), &m) != CODE_OK) {
+    if (pbjson_read(cx, result_type(job->task_type), json, strlen(json), &m) != CODE_OK) {
         log_warning(cx, "the stored result of job %s cannot be read, leaving it out: %s",
                     job->job_id, ctx_message(cx));
         ctx_clear(cx);
         return;
     }
-    if (batch) {
+    if (m->descriptor == &localrag__v1__directory_result__descriptor) {
         result->kind_case = LOCALRAG__V1__JOB_RESULT__KIND_DIRECTORY;
         result->directory = (Localrag__V1__DirectoryResult *)m;
+    } else if (m->descriptor == &localrag__v1__maintenance_result__descriptor) {
+        result->kind_case = LOCALRAG__V1__JOB_RESULT__KIND_MAINTENANCE;
+        result->maintenance = (Localrag__V1__MaintenanceResult *)m;
     } else {
         result->kind_case = LOCALRAG__V1__JOB_RESULT__KIND_DOCUMENT;
         result->document = (Localrag__V1__DocumentResult *)m;

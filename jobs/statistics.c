@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* statistics.c - counts and times for people; the adding up is in control.c and the sweep. */
+/* statistics.c - counts and times for people.
+ *
+ * Called by the server's GetJobStatistics; reads only. Days come from job_statistics, to which a
+ * maintenance job adds what has ended (maintenance.c); what it has not reached yet is added while
+ * reading, so the figures are right at any moment, also while no worker runs. Files of batches and
+ * maintenance are left out. */
 #include "jobs/jobs.h"
 
 #include "jobs/record.h"
@@ -71,7 +76,6 @@ enum code jobs_statistics(struct ctx *cx, struct jobs *jobs, Localrag__V1__JobSt
         return cx->failure.code;
     localrag__v1__queue_stats__init(stats);
     out->queue_stats = stats;
-    TRY(jobs_roll_statistics(cx, jobs));
     TRY(add_24h(cx, jobs, out));
     TRY(jobs_queue_stats(cx, jobs, stats));
     CLEANUP(db_result_freep) struct db_result *r = NULL;

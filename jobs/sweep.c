@@ -17,7 +17,8 @@
  * cost what they find. This is the retry scheduler, the repair of lost pushes, the rebuild after
  * Redis lost everything and the feeder of a bounded lane in one.
  *
- * Old: finished jobs past TASK_JOB_RETENTION that statistics have counted, a slice a tick.
+ * Maintenance that is due is submitted as jobs (maintenance.c). Here only rows of pools go that
+ * have been dead for an hour.
  *
  * When Redis is away the lanes are skipped: there is nothing to feed. */
 #include "jobs/pools.h"
@@ -29,16 +30,10 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "jobs/batch.h"
+#include "jobs/maintenance.h"
 #include "jobs/queue.h"
 
-enum {
-    TICK_MS = 1000,
-    GAP_MS = 3000,
-    MAX_POOLS = 1024,
-    SLICE = 5000,
-    RETENTION_MS = 60000,
-    OLD_SLICE = 1000
-};
+enum { TICK_MS = 1000, GAP_MS = 3000, MAX_POOLS = 1024, SLICE = 5000, PURGE_MS = 60000 };
 
 struct seen_pool {
     char id[37];
@@ -52,7 +47,7 @@ struct sweep {
     struct seen_pool pools[MAX_POOLS];
     int n_pools;
     int64_t looked_ms; /* the last look at the pools */
-    int64_t retention_ms; /* the last look at old jobs */
+    int64_t purged_ms; /* the last look at pools that are long dead */
     bool redis_away; /* logged once an outage */
 };
 
@@ -283,24 +278,13 @@ static void feed_lanes(struct ctx *cx, struct sweep *s)
 
 /* ---- the tick ---- */
 
-static enum code purge_old(struct ctx *cx, struct sweep *s)
+static enum code purge_pools(struct ctx *cx, struct sweep *s)
 {
     int64_t now = clk_mono_ms();
-    if (s->retention_ms && now - s->retention_ms < RETENTION_MS)
+    if (s->purged_ms && now - s->purged_ms < PURGE_MS)
         return CODE_OK;
-    CLEANUP(db_result_freep) struct db_result *counted = NULL;
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, s->jobs->db, &q_pools_purge, DB_NO_ARGS, NULL));
-    /* Only what statistics have counted may go. */
-    TRY(db_run(cx, s->jobs->db, &q_statistics_roll, DB_ARGS(db_int(OLD_SLICE)), &counted));
-    TRY(db_run(cx, s->jobs->db, &q_expired_jobs,
-               DB_ARGS(db_int(s->jobs->settings->job_retention_ms), db_int(OLD_SLICE)), &r));
-    int64_t n = db_get_int(r, 0, 0);
-    if (n > 0)
-        log_info(cx, "removed %lld finished jobs past their retention", (long long)n);
-    if (n < OLD_SLICE && db_get_int(counted, 0, 0) < OLD_SLICE)
-        s->retention_ms = now;
-    return CODE_OK;
+    s->purged_ms = now;
+    return db_run(cx, s->jobs->db, &q_pools_purge, DB_NO_ARGS, NULL);
 }
 
 static enum code next_due(struct ctx *cx, struct jobs *jobs, int *ret_sleep_ms)
@@ -317,6 +301,8 @@ struct tick_news {
     int n_freed;
     struct batch_news *batches;
     int n_batches;
+    struct queue_entry *maintenance;
+    int n_maintenance;
 };
 
 /* Batches come last: from then on their files wait for this transaction. */
@@ -328,7 +314,8 @@ static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, i
         return CODE_OK;
     TRY(look_at_pools(cx, s));
     TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
-    TRY(purge_old(cx, s));
+    TRY(purge_pools(cx, s));
+    TRY(maintenance_submit(cx, s->jobs, &news->maintenance, &news->n_maintenance));
     feed_lanes(cx, s);
     TRY(next_due(cx, s->jobs, ret_sleep_ms));
     TRY(advance_batches(cx, s->jobs, news->freed, news->n_freed));
@@ -348,5 +335,6 @@ enum code sweep_tick(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
     tell_freed(cx, s->jobs, news.freed, news.n_freed);
     for (int i = 0; i < news.n_batches; i++)
         batch_tell(cx, s->jobs, &news.batches[i]);
+    maintenance_tell(cx, s->jobs, news.maintenance, news.n_maintenance);
     return CODE_OK;
 }

@@ -24,11 +24,9 @@
 #include "server/rpc.h"
 #include "server/supervise.h"
 #include "server/sweeper.h"
-#include "store/blob.h"
 
 enum { HANDLER_THREADS = 8, HANDLER_QUEUE = 1024 };
 enum { EXIT_CONFIGURATION = 2 };
-enum { LEFTOVER_AGE_S = 24 * 3600 }; /* of uploads that a killed server left behind */
 enum action { ACTION_SERVE, ACTION_MIGRATE, ACTION_CHECK_CONFIG, ACTION_HELP, ACTION_VERSION };
 
 struct parts {
@@ -88,7 +86,6 @@ static void database_changed(void *arg, bool database)
 static enum code start_parts(struct ctx *cx, struct parts *p)
 {
     TRY(methods_init(cx));
-    blob_sweep_incoming(p->settings->uploads_path, LEFTOVER_AGE_S);
     TRY(handlers_start(cx, p->settings, HANDLER_THREADS, HANDLER_QUEUE, &p->handlers));
     TRY(hub_start(cx, p->settings, &p->hub));
     TRY(rpc_start(cx, p->settings, p->handlers, p->hub, &p->rpc));

@@ -4,17 +4,18 @@
  * A blob appears under its name by rename(2) after fsync(2), so a reader sees all of it or nothing,
  * and a job row is only committed for bytes that survive a power cut. The name a client gave is
  * only ever the last component and was made safe before; the folder is the job's id, so names
- * cannot collide. Temp files live on the same file system, under .incoming. */
+ * cannot collide. Temp files live on the same file system, under .incoming, and are locked by
+ * flock(2) for as long as somebody writes them: the kernel drops the lock of a process that was
+ * killed, so blob_gc.c knows what was left behind. */
 #include "store/blob.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -53,25 +54,55 @@ static bool make_folders(const char *path)
     return mkdir(copy, 0750) == 0 || errno == EEXIST;
 }
 
-enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
+/* A temp file that is locked before anybody can think that it was left behind. -1: errno. */
+static int open_locked(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    struct stat st;
+    if (fd < 0)
+        return -1;
+    /* A file system without locks: such files are told by their age alone. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        errno = EEXIST;
+        return -1;
+    }
+    if (fstat(fd, &st) == 0 && st.st_nlink == 0) {
+        close(fd);
+        errno = EEXIST;
+        return -1;
+    }
+    return fd;
+}
+
+/* Under a new name each time. */
+static int open_temp(struct blob *b)
 {
     char id[37];
+    int fd;
+    do {
+        str_uuid(id);
+        snprintf(b->temp, sizeof(b->temp), "%.3000s/.incoming/%s", b->root, id);
+        fd = open_locked(b->temp);
+    } while (fd < 0 && errno == EEXIST);
+    return fd;
+}
+
+enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
+{
     if (strlen(root) > MAX_ROOT)
         return ctx_fail(cx, CODE_UNAVAILABLE, "the path of the uploads is longer than %d bytes",
                         MAX_ROOT);
     struct blob *b = calloc(1, sizeof(*b));
     if (!b)
         return ctx_oom(cx);
-    str_uuid(id);
     snprintf(b->root, sizeof(b->root), "%s", root);
-    snprintf(b->temp, sizeof(b->temp), "%.3000s/.incoming/%s", root, id);
-    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    b->fd = open(b->temp, flags, 0640);
+    b->fd = open_temp(b);
     if (b->fd < 0 && errno == ENOENT) {
         char folder[3200];
         snprintf(folder, sizeof(folder), "%.3000s/.incoming", root);
         if (make_folders(folder))
-            b->fd = open(b->temp, flags, 0640);
+            b->fd = open_temp(b);
     }
     if (b->fd < 0) {
         enum code code = file_error(cx, "create", b->temp);
@@ -174,21 +205,4 @@ void blob_remove_owned(const char *root, const char *path)
     snprintf(id, sizeof(id), "%.36s", path + n + 1);
     if (str_is_uuid(id) && !strchr(path + n + 38, '/'))
         blob_remove(path);
-}
-
-void blob_sweep_incoming(const char *root, int64_t older_than_s)
-{
-    char folder[3200], path[4096];
-    snprintf(folder, sizeof(folder), "%.3000s/.incoming", root);
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return;
-    time_t now = time(NULL);
-    for (struct dirent *e; (e = readdir(dir));) {
-        struct stat st;
-        snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-        if (str_is_uuid(e->d_name) && stat(path, &st) == 0 && now - st.st_mtime >= older_than_s)
-            unlink(path);
-    }
-    closedir(dir);
 }

@@ -30,7 +30,23 @@ void blob_remove(const char *path);
 /* As blob_remove, but only what the store itself wrote: {root}/{uuid}/{name}. */
 void blob_remove_owned(const char *root, const char *path);
 
-/* Removes temp files that no upload of this process has open: for the start of the only writer. */
-void blob_sweep_incoming(const char *root, int64_t older_than_s);
+/* ---- what nobody needs any more (blob_gc.c) ---- */
+
+/* Looks at up to `max` folders {root}/{uuid} behind `after` ("": from the first), in the order of
+ * their names, and gives those that have not changed for older_than_s seconds. `after` becomes the
+ * last one it looked at, or "" at the end. No root: none. UNAVAILABLE. */
+enum code blob_folders(struct ctx *cx, const char *root, int64_t older_than_s, int max,
+                       char after[37], char ret_ids[][37], int *ret_n) MUST_CHECK;
+
+/* Removes the folder of job `id` with the one file the store wrote; leaves it when there is
+ * anything else in it. Bytes freed; -1: there was no file. */
+int64_t blob_remove_folder(const char *root, const char *id);
+
+/* Removes temp files that nobody writes. Their number; adds to *bytes. */
+int blob_remove_left_behind(const char *root, int64_t *bytes);
+
+/* True when the folder is this owner's; an unclaimed one is claimed. STORAGE_FULL, UNAVAILABLE. */
+enum code blob_claim_root(struct ctx *cx, const char *root, const char *owner_id,
+                          bool *ret_ours) MUST_CHECK;
 
 #endif

@@ -66,13 +66,15 @@ static bool wait_for_job(struct slot *slot)
 static void done(struct slot *slot, bool completed)
 {
     struct pool *pool = slot->pool;
+    /* Statistics leave it out, so what people read of a worker does too. */
+    bool counts = strcmp(slot->claim.task_type, "maintenance") != 0;
     ctx_done(&slot->claim_cx);
     pthread_mutex_lock(&pool->lock);
     slot->busy = false;
     slot->finishing = false;
     if (completed)
-        slot->processed++;
-    else if (slot->stop == SLOT_GO)
+        slot->processed += counts;
+    else if (slot->stop == SLOT_GO && counts)
         slot->failed++;
     slot->stop = SLOT_GO;
     pthread_cond_broadcast(&pool->changed);

@@ -93,24 +93,6 @@ static enum code judge(struct task *t, const char *path, const char **ret_real)
     return ctx_fail(t->cx, CODE_FILE_MISSING, "%s", why);
 }
 
-/* One step with the database, tried until it answers. */
-static enum code step(struct task *t, enum code (*call)(struct ctx *, struct task *, void *),
-                      void *arg)
-{
-    struct ctx cx;
-    enum code code;
-    bool again = false;
-    do {
-        task_scratch(t, &cx, CTX_DEFAULT_LIMIT);
-        code = call(&cx, t, arg);
-        again = task_again(&cx, t, code);
-        if (!again)
-            (void)task_hand_up(t->cx, &cx);
-        ctx_done(&cx);
-    } while (again);
-    return code;
-}
-
 static enum code give_back(struct ctx *cx, struct task *t, void *arg)
 {
     (void)arg;
@@ -128,8 +110,8 @@ enum code run_directory(struct task *t)
     struct directory_spec spec;
     const char *directory;
     task_progress(t, 0, 0, 0, true, "Listing files");
-    TRY(step(t, read_spec, &spec));
+    TRY(task_step(t, read_spec, &spec));
     TRY(judge(t, spec.directory, &directory));
     TRY(list_files(t, &spec, directory));
-    return step(t, give_back, NULL);
+    return task_step(t, give_back, NULL);
 }

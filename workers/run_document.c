@@ -56,20 +56,9 @@ static enum code open_file(struct task *t, int *ret_fd)
     return roots_check_file(t->cx, t->settings, fd);
 }
 
-static enum code is_duplicate(struct task *t, bool *ret_done)
+static enum code is_duplicate(struct ctx *cx, struct task *t, void *ret_done)
 {
-    struct ctx cx;
-    enum code code;
-    bool again = false;
-    do {
-        task_scratch(t, &cx, CTX_DEFAULT_LIMIT);
-        code = jobs_finish_duplicate(&cx, t->jobs, t->claim, ret_done);
-        again = task_again(&cx, t, code);
-        if (!again)
-            (void)task_hand_up(t->cx, &cx);
-        ctx_done(&cx);
-    } while (again);
-    return code;
+    return jobs_finish_duplicate(cx, t->jobs, t->claim, ret_done);
 }
 
 enum code run_document(struct task *t)
@@ -84,7 +73,7 @@ enum code run_document(struct task *t)
     TRY(open_file(t, &fd));
     TRY(identify(t, fd));
     if (!t->claim->document_id[0])
-        TRY(is_duplicate(t, &done));
+        TRY(task_step(t, is_duplicate, &done));
     if (done)
         return CODE_OK;
     TRY(read_pages(t, fd, password, &pages));

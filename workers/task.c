@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "workers/run_directory.h"
 #include "workers/run_document.h"
+#include "workers/run_maintenance.h"
 
 enum {
     SCRATCH_LIMIT = 1024 * 1024,
@@ -32,6 +33,7 @@ static const struct {
     {"single_document", run_document},
     {"document_reprocess", run_document},
     {"directory_batch", run_directory},
+    {"maintenance", run_maintenance},
 };
 
 enum code task_check(struct ctx *cx, struct task *t)
@@ -132,6 +134,23 @@ enum code task_hand_up(struct ctx *cx, const struct ctx *from)
         return CODE_OK;
     return ctx_fail_at(cx, from->failure.code, from->failure.file, from->failure.line, "%s",
                        ctx_message(from));
+}
+
+enum code task_step(struct task *t, enum code (*call)(struct ctx *cx, struct task *t, void *arg),
+                    void *arg)
+{
+    struct ctx cx;
+    enum code code;
+    bool again = false;
+    do {
+        task_scratch(t, &cx, CTX_DEFAULT_LIMIT);
+        code = call(&cx, t, arg);
+        again = task_again(&cx, t, code);
+        if (!again)
+            (void)task_hand_up(t->cx, &cx);
+        ctx_done(&cx);
+    } while (again);
+    return code;
 }
 
 static enum code run_type(struct task *t)

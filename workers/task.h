@@ -39,6 +39,11 @@ void task_pause(struct task *t, int ms);
  * is to be left. */
 bool task_again(struct ctx *cx, struct task *t, enum code code);
 
+/* One step with the database, tried until it answers. `call` gets a ctx of its own, whose memory
+ * goes with the step; what has to stay belongs into t->cx. */
+enum code task_step(struct task *t, enum code (*call)(struct ctx *cx, struct task *t, void *arg),
+                    void *arg) MUST_CHECK;
+
 /* Tells watchers, at most every 50 ms unless `always`. Never falls. */
 void task_progress(struct task *t, double percent, int pages_done, int pages_total, bool always,
                    const char *fmt, ...) PRINTF(6, 7);

@@ -11,6 +11,9 @@ FROM (SELECT 1) AS one LEFT JOIN (
         SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs WHERE status = 'processing'
         UNION ALL
         SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
-        WHERE completed_at > to_timestamp($1::double precision)) AS candidates
+        WHERE completed_at > to_timestamp($1::double precision) AND parent_job_id IS NULL
+        UNION ALL
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
+        WHERE completed_at > to_timestamp($1::double precision) AND parent_job_id IS NOT NULL) AS candidates
     WHERE progress_at > to_timestamp($1::double precision)
     ORDER BY progress_at LIMIT $2::bigint) AS c ON true

@@ -1,8 +1,13 @@
--- Adds ended jobs that were not counted yet to the day they ended on, a slice of $1.
-WITH ended AS (
+-- Adds ended jobs that were not counted yet to the day they ended on: job $2, or a slice of $1 of all.
+WITH picked AS MATERIALIZED (
+    SELECT id FROM processing_jobs WHERE job_id = $2::uuid AND NOT counted AND completed_at IS NOT NULL
+    UNION ALL
+    SELECT id FROM (
+        SELECT id FROM processing_jobs WHERE $2::uuid IS NULL AND NOT counted AND completed_at IS NOT NULL
+        ORDER BY completed_at LIMIT $1::int FOR UPDATE SKIP LOCKED) AS slice),
+ended AS (
     UPDATE processing_jobs SET counted = true
-    WHERE id IN (SELECT id FROM processing_jobs WHERE NOT counted AND completed_at IS NOT NULL
-                 ORDER BY completed_at LIMIT $1::int FOR UPDATE SKIP LOCKED)
+    WHERE id = ANY (ARRAY(SELECT id FROM picked)) AND NOT counted AND completed_at IS NOT NULL
     RETURNING completed_at, started_at, status,
               CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END AS pages_done,
               parent_job_id IS NULL AND task_type <> 'maintenance' AS listed),

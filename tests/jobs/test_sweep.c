@@ -320,57 +320,6 @@ static void jobs_of_a_pool_nobody_knows_are_freed(void **state)
     assert_string_equal(fixture_status(id), "pending");
 }
 
-static void retention_removes_finished_jobs_and_what_only_they_had(void **state)
-{
-    (void)state;
-    char pool[37];
-    fixture_pool(1, pool);
-    const char *waiting = fixture_job("low"), *running = fixture_job("low"),
-               *failed = fixture_job("low"), *done = fixture_job("low"),
-               *young = fixture_job("low");
-    struct job_page page = fixture_page(1, "words");
-    struct job_claim claim = fixture_claim(pool, failed);
-    OK(&fx.cx, jobs_save_pages(&fx.cx, fx.jobs, &claim, &page, 1));
-    OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &claim, CODE_UNREADABLE, "x"));
-    claim = fixture_claim(pool, done);
-    OK(&fx.cx, fixture_finish(&fx.cx, fx.jobs, &claim, 1));
-    fixture_claim(pool, running);
-    fixture_sql(
-        "UPDATE processing_jobs SET created_at = now() - interval '9 days', started_at = now() - "
-        "interval '9 days', completed_at = completed_at - interval '2 days'");
-    OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, young));
-    fx.settings.job_retention_ms = 86400000;
-    fixture_sweep();
-    assert_string_equal(fixture_sql(
-                            "SELECT string_agg(status, ' ' ORDER BY id) FROM processing_jobs"),
-                        "pending processing cancelled");
-    assert_string_equal(fixture_status(waiting), "pending");
-    assert_int_equal(fixture_number("SELECT count(*) FROM documents"), 1); /* documents stay */
-    assert_int_equal(fixture_number("SELECT count(*) FROM document_pages WHERE revision_id = '%s'",
-                                    done),
-                     1);
-    assert_int_equal(fixture_number("SELECT count(*) FROM document_pages WHERE revision_id = '%s'",
-                                    failed),
-                     0);
-}
-
-static void children_go_with_their_parent_only(void **state)
-{
-    (void)state;
-    const char *parent = fixture_job("low"), *child = fixture_job("low"),
-               *other = fixture_job("low");
-    fixture_sql("UPDATE processing_jobs SET status = 'cancelled', completed_at = now() - interval "
-                "'2 days', "
-                "parent_job_id = CASE job_id WHEN '%s' THEN '%s'::uuid WHEN '%s' THEN "
-                "gen_random_uuid() END, "
-                "parent_path = 'a'",
-                child, parent, other);
-    fx.settings.job_retention_ms = 86400000;
-    fixture_sweep();
-    assert_string_equal(fixture_sql("SELECT string_agg(job_id::text, '') FROM processing_jobs"),
-                        other);
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, fixture_empty)
@@ -388,8 +337,6 @@ int main(void)
         TEST(of_several_sweepers_one_has_the_tick),
         TEST(dead_pools_are_freed_while_redis_is_away),
         TEST(jobs_of_a_pool_nobody_knows_are_freed),
-        TEST(retention_removes_finished_jobs_and_what_only_they_had),
-        TEST(children_go_with_their_parent_only),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -180,25 +180,6 @@ static void a_root_that_cannot_be_made_is_named(void **state)
     assert_null(b);
 }
 
-static void the_sweep_of_temp_files_spares_the_young_and_the_foreign(void **state)
-{
-    (void)state;
-    struct blob *b;
-    char foreign[160];
-    OK(&cx, blob_create(&cx, root, &b));
-    snprintf(foreign, sizeof(foreign), "%s/.incoming/notes.txt", root);
-    FILE *f = fopen(foreign, "w");
-    assert_non_null(f);
-    fclose(f);
-    blob_sweep_incoming(root, 3600);
-    assert_int_equal(files(), 2);
-    blob_sweep_incoming(root, 0);
-    assert_int_equal(files(), 1);
-    assert_int_equal(access(foreign, F_OK), 0);
-    blob_close(b);
-    blob_sweep_incoming("/nonexistent", 0);
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -209,7 +190,6 @@ int main(void)
         TEST(removing_takes_the_folder_along_and_a_missing_blob_is_fine),
         TEST(a_full_disk_is_told_apart),
         TEST(a_root_that_cannot_be_made_is_named),
-        TEST(the_sweep_of_temp_files_spares_the_young_and_the_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
