@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_fence.c - what a worker that lost its job can still do: nothing. And what the finish
- * settles.
+/* test_fence.c - what the finish settles: duplicates, pools that die meanwhile, given-up finishes.
  *
- * A zombie is a worker that was stopped or cut off, and goes on where it was after its job was
- * given to somebody else. Each test is one question about it: whatever it tries is refused with
- * CLAIM_LOST and changes no row. The finish is one transaction, so its races are decided by who
- * locks the row. */
+ * The finish is one transaction, so its races are decided by who locks the row. What a zombie (a
+ * worker whose job was given to somebody else) can still do is asked by test_fence_probe.c. */
 #include "tests/support/fixture.h"
 
 #include <pthread.h>
@@ -14,7 +11,6 @@
 
 #include "base/clk.h"
 #include "base/str.h"
-#include "tests/support/wait.h"
 
 static char pool[37], other[37];
 static const char *id;
@@ -77,75 +73,15 @@ static void a_zombie_cannot_finish_as_a_duplicate(void **state)
     assert_string_equal(row(), before);
 }
 
-static void a_zombie_cannot_fail_or_hand_back(void **state)
+static void a_cancelled_job_gets_no_more_pages(void **state)
 {
     (void)state;
-    const char *before = row();
-    FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_fail(&fx.cx, fx.jobs, &zombie, CODE_UNREADABLE, "broken"));
-    FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_fail(&fx.cx, fx.jobs, &zombie, CODE_UNAVAILABLE, "away"));
-    FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_hand_back(&fx.cx, fx.jobs, &zombie));
-    assert_string_equal(row(), before);
-}
-
-static void a_zombies_progress_is_not_stored_whoever_sends_it(void **state)
-{
-    (void)state;
-    struct pool_worker w = {.name = "general-1",
-                            .running = true,
-                            .epoch = zombie.epoch,
-                            .progress_due = true,
-                            .percent = 90,
-                            .pages_done = 9,
-                            .pages_total = 10};
-    struct pool_orders orders;
-    snprintf(w.job_id, sizeof(w.job_id), "%s", id);
-    const char *before = row();
-    FAILS(&fx.cx, CODE_CLAIM_LOST,
-          pools_beat(&fx.cx, fx.jobs, pool, &w, 1, &orders)); /* its pool is dead */
-    assert_string_equal(row(), before);
-    OK(&fx.cx,
-       pools_beat(&fx.cx, fx.jobs, other, &w, 1, &orders)); /* a living pool, an old claim */
-    assert_string_equal(row(), before);
-    assert_int_equal(orders.n_lost, 1);
-    assert_string_equal(orders.lost[0], id);
-    jobs_publish_progress(&fx.cx, fx.jobs, &zombie,
-                          &(struct job_progress){.percent = 90, .message = "late"});
-    Localrag__V1__Job *job;
-    OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, id, &job));
-    assert_true(job->progress == 0);
-}
-
-static void a_zombie_cannot_write_pages(void **state)
-{
-    (void)state;
-    struct job_page page = fixture_page(1, "from the grave");
-    FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_save_pages(&fx.cx, fx.jobs, &zombie, &page, 1));
-    assert_int_equal(fixture_number("SELECT count(*) FROM document_pages"), 0);
+    struct job_page page = fixture_page(1, "words");
     OK(&fx.cx, jobs_save_pages(&fx.cx, fx.jobs, &owner, &page, 1));
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, id));
     page = fixture_page(2, "too late");
     FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_save_pages(&fx.cx, fx.jobs, &owner, &page, 1));
     assert_int_equal(fixture_number("SELECT count(*) FROM document_pages"), 1);
-}
-
-static void chunks_of_a_finish_whose_connection_was_lost_are_not_written(void **state)
-{
-    (void)state;
-    const struct job_chunk chunk = {.content = "words",
-                                    .spans_json = "[]",
-                                    .heading_path_json = "[]"};
-    OK(&fx.cx, jobs_finish_begin(&fx.cx, fx.jobs, &owner));
-    fixture_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND state = 'idle in transaction'");
-    WAIT_UNTIL(5000, fixture_number("SELECT count(*) FROM pg_stat_activity WHERE datname = "
-                                    "current_database() AND state = 'idle in transaction'") == 0);
-    for (int i = 0; i < 2; i++)
-        FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_finish_add_chunks(&fx.cx, fx.jobs, &owner, &chunk, 1));
-    jobs_finish_abort(fx.jobs);
-    assert_int_equal(fixture_number("SELECT count(*) FROM chunks"), 0);
-    OK(&fx.cx, fixture_finish(&fx.cx, fx.jobs, &owner, 1)); /* and the whole can be done again */
-    assert_string_equal(fixture_status(id), "completed");
 }
 
 static void an_aborted_finish_leaves_nothing(void **state)
@@ -163,64 +99,6 @@ static void an_aborted_finish_leaves_nothing(void **state)
 }
 
 /* ---- races with the finish ---- */
-
-struct racer {
-    pthread_t thread;
-    struct jobs *jobs;
-    struct job_claim claim;
-    enum code code;
-    enum { RACE_CANCEL, RACE_FINISH } what;
-};
-
-static void *race(void *arg)
-{
-    struct racer *r = arg;
-    struct ctx cx;
-    ctx_init(&cx, 1 << 20);
-    r->code = r->what == RACE_CANCEL ? jobs_cancel(&cx, r->jobs, r->claim.job_id)
-                                     : fixture_finish(&cx, r->jobs, &r->claim, 1);
-    ctx_done(&cx);
-    return NULL;
-}
-
-static bool somebody_waits_for_a_lock(void)
-{
-    return fixture_number(
-               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-               "wait_event_type = 'Lock'") > 0;
-}
-
-static void a_cancel_during_the_finish_waits_and_comes_too_late(void **state)
-{
-    (void)state;
-    struct racer r = {.jobs = fixture_jobs(), .claim = owner, .what = RACE_CANCEL};
-    struct job_page page = fixture_page(1, "words");
-    const struct job_document doc = {.page_count = 1, .content_type = "application/pdf"};
-    OK(&fx.cx, jobs_save_pages(&fx.cx, fx.jobs, &owner, &page, 1));
-    OK(&fx.cx, jobs_finish_begin(&fx.cx, fx.jobs, &owner));
-    assert_int_equal(pthread_create(&r.thread, NULL, race, &r), 0);
-    WAIT_UNTIL(5000, somebody_waits_for_a_lock());
-    OK(&fx.cx, jobs_finish_commit(&fx.cx, fx.jobs, &owner, &doc));
-    pthread_join(r.thread, NULL);
-    jobs_close(r.jobs);
-    assert_int_equal(r.code, CODE_WRONG_STATE);
-    assert_string_equal(fixture_status(id), "completed");
-}
-
-static void a_cancel_during_a_finish_that_is_given_up_holds(void **state)
-{
-    (void)state;
-    struct racer r = {.jobs = fixture_jobs(), .claim = owner, .what = RACE_CANCEL};
-    OK(&fx.cx, jobs_finish_begin(&fx.cx, fx.jobs, &owner));
-    assert_int_equal(pthread_create(&r.thread, NULL, race, &r), 0);
-    WAIT_UNTIL(5000, somebody_waits_for_a_lock());
-    jobs_finish_abort(fx.jobs);
-    pthread_join(r.thread, NULL);
-    jobs_close(r.jobs);
-    assert_int_equal(r.code, CODE_OK);
-    assert_string_equal(fixture_status(id), "cancelled");
-    FAILS(&fx.cx, CODE_CLAIM_LOST, fixture_finish(&fx.cx, fx.jobs, &owner, 1));
-}
 
 static void a_finish_under_way_is_not_taken_from_a_pool_that_died(void **state)
 {
@@ -276,6 +154,23 @@ static void a_beat_does_not_wait_for_the_finish_of_its_own_job(void **state)
 
 /* ---- the same bytes twice ---- */
 
+struct racer {
+    pthread_t thread;
+    struct jobs *jobs;
+    struct job_claim claim;
+    enum code code;
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    struct ctx cx;
+    ctx_init(&cx, 1 << 20);
+    r->code = fixture_finish(&cx, r->jobs, &r->claim, 1);
+    ctx_done(&cx);
+    return NULL;
+}
+
 static void jobs_with_the_same_bytes_that_finish_together_make_one_document(void **state)
 {
     (void)state;
@@ -285,7 +180,6 @@ static void jobs_with_the_same_bytes_that_finish_together_make_one_document(void
         fixture_pool(2, pool);
         for (int i = 0; i < 2; i++) {
             r[i] = (struct racer){.jobs = fixture_jobs(),
-                                  .what = RACE_FINISH,
                                   .claim = fixture_claim(pool, fixture_job("medium"))};
             r[i].claim.content_hash = "the same";
         }
@@ -346,13 +240,8 @@ int main(void)
         TEST(claims_are_numbered_and_the_number_never_falls),
         TEST(a_zombie_cannot_finish),
         TEST(a_zombie_cannot_finish_as_a_duplicate),
-        TEST(a_zombie_cannot_fail_or_hand_back),
-        TEST(a_zombies_progress_is_not_stored_whoever_sends_it),
-        TEST(a_zombie_cannot_write_pages),
-        TEST(chunks_of_a_finish_whose_connection_was_lost_are_not_written),
+        TEST(a_cancelled_job_gets_no_more_pages),
         TEST(an_aborted_finish_leaves_nothing),
-        TEST(a_cancel_during_the_finish_waits_and_comes_too_late),
-        TEST(a_cancel_during_a_finish_that_is_given_up_holds),
         TEST(a_finish_under_way_is_not_taken_from_a_pool_that_died),
         TEST(a_finish_given_up_by_a_dead_pool_is_freed_by_the_next_sweep),
         TEST(a_beat_does_not_wait_for_the_finish_of_its_own_job),
