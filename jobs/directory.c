@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "jobs/backlog.h"
 #include "jobs/batch.h"
 #include "jobs/record.h"
 #include "jobs/roots.h"
-#include "jobs/submit.h"
 #include "store/crypt.h"
 
 enum { MAX_PAYLOAD = 1 << 20, MAX_KEY = 1000 };
@@ -89,7 +89,7 @@ enum code jobs_submit_directory(struct ctx *cx, struct jobs *jobs,
     if (!id)
         return cx->failure.code;
     str_uuid(id);
-    TRY(submit_refuse_when_closed(cx, jobs));
+    TRY(backlog_enter(cx, jobs));
     if (in->n_files) {
         int64_t ready_ms;
         TRY(insert_row(cx, jobs, in, id, &ready_ms));

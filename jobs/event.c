@@ -119,6 +119,11 @@ bool event_parse(const char *data, size_t len, struct event *ret_event)
 static const char progress_script[] = "redis.call('SET', KEYS[1], ARGV[2], 'EX', '3600')\n"
                                       "return redis.call('PUBLISH', ARGV[1], ARGV[2])\n";
 
+static const char *state_line(struct ctx *cx, const struct event *e)
+{
+    return ctx_printf(cx, "s %s %lld %s", e->job_id, (long long)e->epoch, e->status);
+}
+
 static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct event *e)
 {
     const char *line = NULL;
@@ -127,7 +132,7 @@ static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct even
                               : event_channel(cx, jobs->settings);
     switch (e->kind) {
     case EVENT_STATE:
-        line = ctx_printf(cx, "s %s %lld %s", e->job_id, (long long)e->epoch, e->status);
+        line = state_line(cx, e);
         break;
     case EVENT_PROGRESS:
         line = ctx_printf(cx, "p %s %lld %.2f %d %d %s", e->job_id, (long long)e->epoch, e->percent,
@@ -161,5 +166,27 @@ void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event)
     if (send_event(cx, jobs, event) != CODE_OK) {
         log_debug(cx, "could not publish a hint: %s", ctx_message(cx));
         ctx_clear(cx);
+    }
+}
+
+static const char states_script[] =
+    "for i = 2, #ARGV do redis.call('PUBLISH', ARGV[1], ARGV[i]) end\n"
+    "return #ARGV - 1\n";
+
+void event_publish_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
+{
+    enum { SLICE = 100 };
+    const char *argv[1 + SLICE];
+    for (int done = 0; done < n && cx->failure.code == CODE_OK; done += SLICE) {
+        int k = MIN(n - done, (int)SLICE);
+        argv[0] = event_channel(cx, jobs->settings);
+        for (int i = 0; i < k; i++)
+            argv[1 + i] = state_line(cx, &events[done + i]);
+        if (cx->failure.code != CODE_OK ||
+            kv_script(cx, jobs->kv, states_script, 0, 1 + k, argv, NULL) != CODE_OK) {
+            log_debug(cx, "could not publish hints: %s", ctx_message(cx));
+            ctx_clear(cx);
+            return;
+        }
     }
 }

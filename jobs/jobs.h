@@ -62,6 +62,16 @@ struct job_submitted {
 enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
                       struct job_submitted *ret_out) MUST_CHECK;
 
+/* jobs_submit for several callers in one commit and one push: each has its job, or its failure in
+ * its own ctx (out.job_id NULL then). At most JOBS_MAX_SUBMIT. */
+struct job_submit {
+    struct ctx *cx;
+    const struct job_submission *in;
+    struct job_submitted out;
+};
+enum { JOBS_MAX_SUBMIT = 32 };
+void jobs_submit_many(struct jobs *jobs, struct job_submit *all, int n);
+
 /* The job; progress that Redis knows and the row does not yet is merged in. INVALID_ARGUMENT: not a
  * UUID. NOT_FOUND. The message lives in cx's arena. */
 enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,

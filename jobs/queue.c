@@ -76,15 +76,21 @@ enum code queue_push(struct ctx *cx, struct jobs *jobs, const char *priority, bo
     return CODE_OK;
 }
 
+void queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
+                     const struct queue_entry *entries, int n)
+{
+    if (queue_push(cx, jobs, priority, false, entries, n) != CODE_OK) {
+        log_debug(cx, "could not push a hint, the sweep will: %s", ctx_message(cx));
+        ctx_clear(cx);
+    }
+}
+
 void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
                 int64_t ready_ms)
 {
     struct queue_entry e = {.ready_ms = ready_ms};
     snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
-    if (queue_push(cx, jobs, priority, false, &e, 1) != CODE_OK) {
-        log_debug(cx, "could not push a hint, the sweep will: %s", ctx_message(cx));
-        ctx_clear(cx);
-    }
+    queue_hint_many(cx, jobs, priority, &e, 1);
 }
 
 static int64_t score_ms(const char *text)

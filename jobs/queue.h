@@ -20,7 +20,9 @@ struct queue_entry {
 enum code queue_push(struct ctx *cx, struct jobs *jobs, const char *priority, bool from_sweep,
                      const struct queue_entry *entries, int n) MUST_CHECK;
 
-/* One entry, best effort: what is lost the sweep finds. */
+/* Best effort: what is lost the sweep finds. */
+void queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
+                     const struct queue_entry *entries, int n);
 void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
                 int64_t ready_ms);
 

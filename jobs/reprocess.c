@@ -13,10 +13,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "jobs/backlog.h"
 #include "jobs/event.h"
 #include "jobs/queue.h"
 #include "jobs/record.h"
-#include "jobs/submit.h"
 
 enum code jobs_reprocess(struct ctx *cx, struct jobs *jobs, const char *document_id,
                          const char **ret_job_id)
@@ -29,7 +29,7 @@ enum code jobs_reprocess(struct ctx *cx, struct jobs *jobs, const char *document
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "document_id: \"%.100s\" is not a UUID",
                         document_id ? document_id : "");
     str_uuid(id);
-    TRY(submit_refuse_when_closed(cx, jobs));
+    TRY(backlog_enter(cx, jobs));
     TRY(db_run(cx, jobs->db, &q_reprocess_insert,
                DB_ARGS(db_text(id), db_text(document_id), db_int(jobs->settings->max_retries)),
                &r));

@@ -1,35 +1,33 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* submit.c - a stored upload becomes a job: one commit, one push.
+/* submit.c - stored uploads become jobs: those of several callers in one commit and one push.
+ *
+ * Group commit across callers, as PostgreSQL does it below for the log (and LevelDB's writers for
+ * theirs): the server hands over whoever waits, and one statement inserts all their rows, so that
+ * round trips, planning, the commit's flush and the push are shared. Each caller has its own
+ * outcome in its own ctx; what is wrong with one row (the statement fails for all of them then) is
+ * found by inserting each alone.
  *
  * The order is the guarantee: bytes durable, then the row committed, then the hint. Whoever got a
  * job id has a job; a hint that is lost is pushed again by the sweep. An idempotency key is settled
- * by the unique index, so two calls at the same moment get the same job. */
-#include "jobs/submit.h"
+ * by the unique index, so two calls at the same moment get the same job, in one group or in two. */
+#include "jobs/jobs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clk.h"
 #include "base/str.h"
+#include "jobs/backlog.h"
 #include "jobs/event.h"
 #include "jobs/queue.h"
 
-enum code submit_refuse_when_closed(struct ctx *cx, struct jobs *jobs)
-{
-    const struct settings *s = jobs->settings;
-    if (!s->queue_enabled)
-        return ctx_fail(cx, CODE_UNAVAILABLE,
-                        "the queue is disabled (TASK_QUEUE_ENABLED=false): nothing is accepted");
-    if (!s->queue_max_backlog)
-        return CODE_OK;
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_backlog, DB_ARGS(db_int(s->queue_max_backlog)), &r));
-    if (db_get_bool(r, 0, 0))
-        return ctx_fail(cx, CODE_UNAVAILABLE,
-                        "%lld jobs wait already (QUEUE_MAX_BACKLOG): try again later",
-                        (long long)s->queue_max_backlog);
-    return CODE_OK;
-}
+/* What a submission is on its way through here. */
+struct row {
+    struct job_submit *caller;
+    const char *payload;
+    int64_t ready_ms;
+    bool made; /* its row is committed, by this call */
+};
 
 /* The payload people query: where the file lies and what it is. */
 static enum code payload_json(struct ctx *cx, const struct job_submission *in,
@@ -80,76 +78,175 @@ static enum code answer_first(struct ctx *cx, struct jobs *jobs, const struct jo
 }
 
 /* The connection broke during the insert: the database is asked whether it took effect. */
-static enum code look_again(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
-                            struct job_submitted *out)
+static void look_again(struct jobs *jobs, struct row *row, const struct ctx *why)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    __typeof__(cx->failure) failure = cx->failure;
-    ctx_clear(cx);
-    enum code code = db_run(cx, jobs->db, &q_job_status, DB_ARGS(db_text(in->job_id)), &r);
-    if (code == CODE_OK && db_rows(r))
-        return CODE_OK;
-    out->unsure = code != CODE_OK;
-    cx->failure = failure;
-    return failure.code;
+    struct job_submit *s = row->caller;
+    enum code code = db_run(s->cx, jobs->db, &q_job_status, DB_ARGS(db_text(s->in->job_id)), &r);
+    if (code == CODE_OK && db_rows(r)) {
+        row->made = true;
+        row->ready_ms = clk_wall_us() / 1000;
+        return;
+    }
+    s->out.unsure = code != CODE_OK;
+    ctx_clear(s->cx);
+    (void)ctx_fail(s->cx, why->failure.code, "%s", ctx_message(why));
 }
 
-static enum code insert_row(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
-                            const char *payload, struct job_submitted *out, int64_t *ret_ready_ms)
+static void take_outcome(struct jobs *jobs, struct row *row, const struct db_result *r, int at)
 {
-    CLEANUP(db_result_freep) struct db_result *r = NULL;
-    enum code code = db_run(cx, jobs->db, &q_job_insert,
-                            DB_ARGS(db_text(in->job_id), db_text(in->task_type),
-                                    db_text(in->priority), db_text(payload),
-                                    db_int(jobs->settings->max_retries), db_text(in->file_name),
-                                    db_text(in->content_hash), db_text(in->idempotency_key),
-                                    db_bytes(in->sealed_password, in->sealed_password_len)),
-                            &r);
-    if (code != CODE_OK && db_unanswered(jobs->db))
-        TRY(look_again(cx, jobs, in, out));
-    else if (code != CODE_OK)
-        return code;
-    else if (db_rows(r) == 0)
-        return answer_first(cx, jobs, in, out);
-    out->job_id = in->job_id;
-    out->file_path = in->file_path;
-    out->file_name = in->file_name;
-    *ret_ready_ms = r ? db_get_int(r, 0, 0) : clk_wall_us() / 1000;
-    return CODE_OK;
+    struct job_submit *s = row->caller;
+    row->made = !db_is_null(r, at, 0);
+    row->ready_ms = db_get_int(r, at, 0);
+    s->out.duplicate_of = arena_strdup(&s->cx->arena, db_get(r, at, 1)); /* no memory: not told */
+    if (!row->made)
+        (void)!answer_first(s->cx, jobs, s->in, &s->out); /* a failure is recorded */
 }
 
-static enum code find_duplicate(struct ctx *cx, struct jobs *jobs, const char *hash,
-                                const char **ret_document_id)
+static enum code insert(struct ctx *cx, struct jobs *jobs, struct row *rows, int n,
+                        struct db_result **ret_result)
 {
-    if (!jobs->settings->duplicate_detection)
-        return CODE_OK;
+    CLEANUP(db_columns_done) struct db_columns c = {0};
+    TRY(db_columns_init(cx, &c, "uttttttb"));
+    for (int i = 0; i < n; i++) {
+        const struct job_submission *in = rows[i].caller->in;
+        db_put(&c, 0, in->job_id);
+        db_put(&c, 1, in->task_type);
+        db_put(&c, 2, in->priority);
+        db_put(&c, 3, rows[i].payload);
+        db_put(&c, 4, in->file_name);
+        db_put(&c, 5, in->content_hash);
+        db_put(&c, 6, in->idempotency_key);
+        db_put_bytes(&c, 7, in->sealed_password, in->sealed_password_len);
+    }
+    return db_run(cx, jobs->db, &q_job_insert_many,
+                  DB_ARGS(db_column(&c, 0), db_column(&c, 1), db_column(&c, 2), db_column(&c, 3),
+                          db_column(&c, 4), db_column(&c, 5), db_column(&c, 6), db_column(&c, 7),
+                          db_int(jobs->settings->max_retries),
+                          db_bool(jobs->settings->duplicate_detection)),
+                  ret_result);
+}
+
+/* No caller's time limit cuts what the others wait for. */
+static int64_t latest_deadline(const struct row *rows, int n)
+{
+    int64_t latest = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t t = rows[i].caller->cx->deadline_ms;
+        if (!t)
+            return 0;
+        latest = MAX(latest, t);
+    }
+    return latest;
+}
+
+/* Whether a statement that failed so may succeed with fewer rows. */
+static bool is_about_a_row(enum code code)
+{
+    return code == CODE_INTERNAL || code == CODE_ALREADY_EXISTS;
+}
+
+static void commit(struct jobs *jobs, struct row *rows, int n)
+{
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_document_by_hash, DB_ARGS(db_text(hash)), &r));
-    if (db_rows(r))
-        *ret_document_id = ctx_strdup(cx, db_get(r, 0, 0));
-    return CODE_OK;
+    CLEANUP(ctx_done) struct ctx cx;
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    cx.deadline_ms = latest_deadline(rows, n);
+    enum code code = insert(&cx, jobs, rows, n, &r);
+    bool unanswered = code != CODE_OK && db_unanswered(jobs->db);
+    for (int i = 0; i < n; i++) {
+        if (code == CODE_OK)
+            take_outcome(jobs, &rows[i], r, i);
+        else if (unanswered)
+            look_again(jobs, &rows[i], &cx);
+        else if (n > 1 && is_about_a_row(code))
+            commit(jobs, &rows[i], 1);
+        else
+            (void)ctx_fail(rows[i].caller->cx, code, "%s", ctx_message(&cx));
+    }
+}
+
+/* ---- the push ---- */
+
+static void announce(struct jobs *jobs, const struct row *rows, int n)
+{
+    static const char *const priorities[] = {"high", "medium", "low"};
+    struct queue_entry entries[JOBS_MAX_SUBMIT];
+    struct event events[JOBS_MAX_SUBMIT];
+    int n_events = 0;
+    CLEANUP(ctx_done) struct ctx cx;
+    ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    for (unsigned p = 0; p < ARRAY_LEN(priorities); p++) {
+        int n_entries = 0;
+        for (int i = 0; i < n; i++) {
+            const struct job_submission *in = rows[i].caller->in;
+            if (!rows[i].made || strcmp(in->priority, priorities[p]) != 0)
+                continue;
+            struct queue_entry *e = &entries[n_entries++];
+            snprintf(e->job_id, sizeof(e->job_id), "%s", in->job_id);
+            e->ready_ms = rows[i].ready_ms;
+            events[n_events] = (struct event){.kind = EVENT_STATE, .status = "pending"};
+            memcpy(events[n_events++].job_id, e->job_id, sizeof(e->job_id));
+        }
+        queue_hint_many(&cx, jobs, priorities[p], entries, n_entries);
+    }
+    event_publish_states(&cx, jobs, events, n_events);
+}
+
+/* ---- in ---- */
+
+/* Those that may pass, in their order; the others have their failure. */
+static int admit(struct jobs *jobs, struct job_submit *all, int n, struct row *rows)
+{
+    int admitted = 0, places = 0;
+    for (int i = 0; i < n; i++) {
+        struct row row = {.caller = &all[i]};
+        all[i].out = (struct job_submitted){0};
+        if (payload_json(all[i].cx, all[i].in, &row.payload) == CODE_OK)
+            rows[admitted++] = row;
+    }
+    while (places < admitted) {
+        int taken;
+        if (backlog_take(rows[places].caller->cx, jobs, admitted - places, &taken) != CODE_OK)
+            break;
+        places += taken;
+    }
+    for (int i = places + 1; i < admitted; i++) {
+        const struct ctx *why = rows[places].caller->cx;
+        (void)ctx_fail(rows[i].caller->cx, why->failure.code, "%s", ctx_message(why));
+    }
+    return places;
+}
+
+void jobs_submit_many(struct jobs *jobs, struct job_submit *all, int n)
+{
+    struct row rows[JOBS_MAX_SUBMIT];
+    int admitted = admit(jobs, all, n, rows), made = 0;
+    if (!admitted)
+        return;
+    commit(jobs, rows, admitted);
+    for (int i = 0; i < admitted; i++) {
+        struct job_submit *s = rows[i].caller;
+        if (!rows[i].made)
+            continue;
+        s->out.job_id = s->in->job_id;
+        s->out.file_path = s->in->file_path;
+        s->out.file_name = s->in->file_name;
+        made++;
+    }
+    backlog_settle(jobs, admitted, made);
+    if (made)
+        announce(jobs, rows, admitted);
 }
 
 enum code jobs_submit(struct ctx *cx, struct jobs *jobs, const struct job_submission *in,
                       struct job_submitted *ret_out)
 {
-    struct job_submitted out = {0};
-    const char *payload;
-    int64_t ready_ms = 0;
-    TRY(submit_refuse_when_closed(cx, jobs));
-    TRY(payload_json(cx, in, &payload));
-    TRY(find_duplicate(cx, jobs, in->content_hash, &out.duplicate_of));
-    ret_out->unsure = false;
-    if (insert_row(cx, jobs, in, payload, &out, &ready_ms) != CODE_OK) {
-        ret_out->unsure = out.unsure;
-        return cx->failure.code;
-    }
-    if (!out.existed) {
-        queue_hint(cx, jobs, in->priority, in->job_id, ready_ms);
-        struct event e = {.kind = EVENT_STATE, .status = "pending"};
-        snprintf(e.job_id, sizeof(e.job_id), "%s", in->job_id);
-        event_publish(cx, jobs, &e);
-    }
-    *ret_out = out;
-    return CODE_OK;
+    struct job_submit one = {.cx = cx, .in = in};
+    jobs_submit_many(jobs, &one, 1);
+    if (cx->failure.code != CODE_OK)
+        ret_out->unsure = one.out.unsure;
+    else
+        *ret_out = one.out;
+    return cx->failure.code;
 }

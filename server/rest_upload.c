@@ -3,9 +3,9 @@
  *
  * Parts in any order: `file` (once, with a name), and the small ones `metadata` (a JSON object),
  * `priority`, `password`, `languages`. The file's bytes go on to server/upload.h on the daemon's
- * thread as they come (into the page cache; memory does not grow with the file); reading metadata,
- * fsync and the job are a task of the handlers. However the request ends, rest_upload_close removes
- * what has not become a job.
+ * thread as they come (into the page cache; memory does not grow with the file); reading metadata
+ * and fsync are a task of the handlers, the job another, for all uploads that wait together.
+ * However the request ends, rest_upload_close removes what has not become a job.
  *
  * Sizes are refused from Content-Length before the first byte where the client gave it. Types and
  * contents are upload.h's business. The password is never logged. */
@@ -16,6 +16,7 @@
 #include "base/pbjson.h"
 #include "base/str.h"
 #include "google/protobuf/struct.pb-c.h"
+#include "jobs/backlog.h"
 #include "server/multipart.h"
 #include "server/rest_impl.h"
 #include "server/upload.h"
@@ -46,6 +47,7 @@ struct rest_upload {
     const char *metadata_json;
     size_t metadata_len;
     Localrag__V1__UploadMetadata metadata;
+    ProtobufCMessage *answer;
 };
 
 static struct ctx *ctx_of(struct rest_upload *u)
@@ -154,6 +156,7 @@ static enum code read_head(struct request *r, struct rest_upload *u)
     const char *type = rest_request_header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
     const char *key = rest_request_header(r, "Idempotency-Key");
     int64_t limit = r->rest->settings->max_upload_size;
+    TRY(backlog_check(cx, r->rest->settings)); /* before the body is read */
     const struct multipart_sink sink = {on_begin, on_data, on_end, u};
     TRY(multipart_new(cx, type ? type : "", &sink, &u->reader));
     if (r->n_query)
@@ -182,7 +185,7 @@ bool rest_upload_open(struct request *r)
     return read_head(r, u) == CODE_OK;
 }
 
-static enum code finish(struct request *r, struct jobs *jobs)
+static enum code store(struct request *r)
 {
     struct ctx *cx = &r->cx;
     struct rest_upload *u = r->upload;
@@ -194,19 +197,50 @@ static enum code finish(struct request *r, struct jobs *jobs)
             return ctx_prefix(cx, "field \"metadata\"");
         u->metadata.metadata = (Google__Protobuf__Struct *)(void *)object;
     }
-    ProtobufCMessage *out = pbjson_new(cx, r->match.method->output);
-    if (!out)
+    u->answer = pbjson_new(cx, r->match.method->output);
+    if (!u->answer)
         return CODE_OUT_OF_MEMORY;
-    TRY(upload_finish(cx, u->upload, jobs, &u->metadata, (void *)out));
-    return rest_unary_write(r, out);
+    return upload_store(cx, u->upload, &u->metadata);
+}
+
+static void finish(struct request *r)
+{
+    if (r->cx.failure.code == CODE_OK)
+        (void)!rest_unary_write(r, r->upload->answer); /* a failure is recorded, as all others */
+    rest_upload_close(r);
+    rest_finish(r);
+}
+
+static_assert((int)HANDLERS_MAX_GROUP <= (int)JOBS_MAX_SUBMIT, "a group is submitted at once");
+
+static void submit_many(struct task **tasks, int n, struct jobs *jobs)
+{
+    struct upload_submission all[HANDLERS_MAX_GROUP];
+    for (int i = 0; i < n; i++) {
+        struct request *r = rest_of(tasks[i]);
+        all[i] = (struct upload_submission){&r->cx, r->upload->upload, (void *)r->upload->answer};
+    }
+    upload_submit_many(jobs, all, n);
+    for (int i = 0; i < n; i++)
+        finish(rest_of(tasks[i]));
+}
+
+static void submit_one(struct task *task, struct jobs *jobs)
+{
+    submit_many(&task, 1, jobs);
 }
 
 static void run(struct task *task, struct jobs *jobs)
 {
+    (void)jobs;
     struct request *r = rest_of(task);
-    (void)!finish(r, jobs); /* a failure is recorded and becomes the answer */
-    rest_upload_close(r);
-    rest_finish(r);
+    if (store(r) != CODE_OK) {
+        finish(r);
+        return;
+    }
+    r->task.run = submit_one;
+    r->task.run_many = submit_many;
+    handlers_continue(r->rest->handlers, &r->task);
 }
 
 /* The whole body is there: is it a whole form? */

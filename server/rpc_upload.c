@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rpc_upload.c - a client stream into server/upload.h.
  *
- * Started by rpc.c for METHOD_UPLOAD. Every message is one step on a handler thread, and the next
- * message is asked for only when the step is done: a slow client holds no thread, a fast one is
- * held back by HTTP/2 flow control, and memory is one message a call.
+ * Started by rpc.c for METHOD_UPLOAD. A message that only needs a copy of a few bytes is taken on
+ * the poller, so that a small upload costs one hand-over to a handler thread, not one a message;
+ * any other is a step on such a thread. The next message is asked for only when that is done: a
+ * slow client holds no thread, a fast one is held back by HTTP/2 flow control, and memory is one
+ * message a call. The job itself is made for all uploads together that wait for it.
  *
  * A stream that ends because the client sent everything and one that ends because the client is
  * gone look the same at first (no more messages; the cancellation may be told a moment later). An
@@ -15,16 +17,23 @@
 #include "server/rpc_call.h"
 #include "server/upload.h"
 
-enum { DATA_TAG = 2 << 3 | 2 }; /* UploadDocumentRequest.data, length-delimited */
+enum {
+    DATA_TAG = 2 << 3 | 2, /* UploadDocumentRequest.data, length-delimited */
+    QUICK_METADATA = 4096, /* bytes that are unpacked on the poller */
+};
 
 struct upload_call {
     struct upload *upload;
     const Localrag__V1__UploadMetadata *metadata; /* in the call's arena; NULL: not come yet */
+    bool admitted; /* a step of it was queued: later ones always are */
     bool whole; /* the client sent everything and is still there */
+    Localrag__V1__UploadDocumentResponse out;
 };
 
+static void advance(struct rpc_call *call);
+static bool is_quick(struct rpc_call *call);
 static void next_message(struct task *task, struct jobs *jobs);
-static void finish(struct task *task, struct jobs *jobs);
+static void store(struct task *task, struct jobs *jobs);
 
 static void give_up(struct rpc_call *call, enum code code)
 {
@@ -36,18 +45,35 @@ static void give_up(struct rpc_call *call, enum code code)
         rpc_call_fail(call, &call->cx);
 }
 
+/* Not rpc_call_step: what was taken so far has to go when the queue is full. */
+static void step(struct rpc_call *call, void (*run)(struct task *task, struct jobs *jobs))
+{
+    struct upload_call *u = call->state;
+    bool admitted = u->admitted;
+    u->admitted = true;
+    call->task.run = run;
+    if (admitted) {
+        handlers_continue(call->rpc->handlers, &call->task);
+    } else if (!handlers_submit(call->rpc->handlers, &call->task)) {
+        upload_abort(TAKE(u->upload));
+        rpc_call_refuse(call, CODE_RESOURCE_EXHAUSTED, "the server is busy, try again later");
+    }
+}
+
 static void received(struct rpc_call *call, bool ok)
 {
     (void)ok; /* a failed receive has no message, as the end of the stream */
-    struct upload_call *u = call->state;
-    rpc_call_step(call, next_message, !u->metadata);
+    if (is_quick(call))
+        advance(call);
+    else
+        step(call, next_message);
 }
 
 static void probed(struct rpc_call *call, bool ok)
 {
     struct upload_call *u = call->state;
     u->whole = ok;
-    rpc_call_step(call, finish, false);
+    step(call, store);
 }
 
 static enum code take_metadata(struct rpc_call *call, struct upload_call *u)
@@ -117,10 +143,24 @@ static enum code take_data(struct rpc_call *call, struct upload_call *u)
     return in->data.len ? upload_write(cx, u->upload, in->data.data, in->data.len) : CODE_OK;
 }
 
-static void next_message(struct task *task, struct jobs *jobs)
+/* Whether the message can be taken without blocking and with little work. A call that was cancelled
+ * is not: a large file may have to be removed. */
+static bool is_quick(struct rpc_call *call)
 {
-    (void)jobs;
-    struct rpc_call *call = rpc_call_of(task);
+    struct upload_call *u = call->state;
+    if (rpc_call_cancelled(call))
+        return false;
+    if (!call->received)
+        return true;
+    size_t len = call->received->data.raw.slice_buffer.length;
+    if (!u->metadata)
+        return call->received->data.raw.compression == GRPC_COMPRESS_NONE && len <= QUICK_METADATA;
+    size_t header = plain_header(call->received);
+    return header && upload_stays_in_memory(u->upload, len - header);
+}
+
+static void advance(struct rpc_call *call)
+{
     struct upload_call *u = call->state;
     if (rpc_call_cancelled(call)) {
         give_up(call, CODE_CANCELLED);
@@ -138,22 +178,66 @@ static void next_message(struct task *task, struct jobs *jobs)
         rpc_call_receive(call, received);
 }
 
-static void finish(struct task *task, struct jobs *jobs)
+static void next_message(struct task *task, struct jobs *jobs)
 {
+    (void)jobs;
+    advance(rpc_call_of(task));
+}
+
+/* ---- the end ---- */
+
+static_assert((int)HANDLERS_MAX_GROUP <= (int)JOBS_MAX_SUBMIT, "a group is submitted at once");
+
+static void submit_many(struct task **tasks, int n, struct jobs *jobs)
+{
+    struct upload_submission all[HANDLERS_MAX_GROUP];
+    struct rpc_call *calls[HANDLERS_MAX_GROUP];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        struct rpc_call *call = rpc_call_of(tasks[i]);
+        struct upload_call *u = call->state;
+        if (rpc_call_cancelled(call)) {
+            give_up(call, CODE_CANCELLED);
+            continue;
+        }
+        localrag__v1__upload_document_response__init(&u->out);
+        calls[count] = call;
+        all[count++] = (struct upload_submission){&call->cx, u->upload, &u->out};
+    }
+    if (count)
+        upload_submit_many(jobs, all, count);
+    for (int i = 0; i < count; i++) {
+        struct upload_call *u = calls[i]->state;
+        if (calls[i]->cx.failure.code != CODE_OK) {
+            give_up(calls[i], calls[i]->cx.failure.code);
+        } else {
+            upload_abort(TAKE(u->upload));
+            rpc_call_reply(calls[i], &u->out.base);
+        }
+    }
+}
+
+static void submit_one(struct task *task, struct jobs *jobs)
+{
+    submit_many(&task, 1, jobs);
+}
+
+static void store(struct task *task, struct jobs *jobs)
+{
+    (void)jobs;
     struct rpc_call *call = rpc_call_of(task);
     struct upload_call *u = call->state;
     if (!u->whole || rpc_call_cancelled(call)) {
         give_up(call, CODE_CANCELLED);
         return;
     }
-    Localrag__V1__UploadDocumentResponse out = LOCALRAG__V1__UPLOAD_DOCUMENT_RESPONSE__INIT;
-    enum code code = upload_finish(&call->cx, u->upload, jobs, u->metadata, &out);
+    enum code code = upload_store(&call->cx, u->upload, u->metadata);
     if (code != CODE_OK) {
         give_up(call, code);
         return;
     }
-    upload_abort(TAKE(u->upload));
-    rpc_call_reply(call, &out.base);
+    call->task.run_many = submit_many;
+    step(call, submit_one);
 }
 
 void rpc_upload_start(struct rpc_call *call)

@@ -9,6 +9,7 @@
 
 #include "base/clk.h"
 #include "base/log.h"
+#include "jobs/backlog.h"
 #include "jobs/pools.h"
 #include "server/sweeper.h"
 
@@ -35,6 +36,8 @@ static int tick(struct sweeper *s)
     enum code code = s->sweep ? CODE_OK : sweep_new(&cx, s->jobs, &s->sweep);
     if (code == CODE_OK)
         code = sweep_tick(&cx, s->sweep, &sleep_ms);
+    if (code == CODE_OK)
+        code = backlog_look(&cx, s->jobs);
     if (code != s->last && code != CODE_OK)
         log_failure(&cx, LOG_LEVEL_WARNING, "the sweep failed; trying again every second");
     else if (code != s->last)

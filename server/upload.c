@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* upload.c - bytes from a client into the blob store, and the job for them (upload.h).
  *
- * gRPC and REST drive it the same way: begin, write as bytes arrive, finish. Memory is the first 64
- * KiB for the signature table and nothing else, whatever the size. Until jobs_submit has committed,
- * the blob is a temp file or a file nobody knows, and upload_abort removes it: an upload that does
- * not answer with a job id leaves nothing behind. */
+ * gRPC and REST drive it the same way: begin, write as bytes arrive, store, submit. Memory is the
+ * first 64 KiB for the signature table and nothing else, whatever the size; what is no larger than
+ * that touches the disk only when it is stored. Storing is done by each upload on its own thread,
+ * since file systems let fsyncs that come at the same time share a commit of their journal; what is
+ * left, the root's fsync, the commit and the push, is done once for all that wait.
+ *
+ * Until jobs_submit_many has committed, the blob is a temp file or a file nobody knows, and
+ * upload_abort removes it: an upload that does not answer with a job id leaves nothing behind. */
 #include "server/upload.h"
 
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 #include "base/pbjson.h"
 #include "base/sniff.h"
 #include "base/str.h"
+#include "jobs/backlog.h"
 #include "jobs/state.h"
 #include "store/blob.h"
 #include "store/crypt.h"
@@ -21,33 +26,24 @@ enum { MAX_METADATA = 64 * 1024, MAX_KEY = 255, MAX_LANGUAGES = 16 };
 
 struct upload {
     const struct settings *settings;
-    struct blob *blob;
+    struct blob *blob; /* NULL: all of it is in head */
     struct digest *digest;
     int64_t size;
     size_t head_len;
-    char *orphan; /* path of a committed blob that no job owns (yet) */
+    char *orphan; /* path of a stored blob that no job owns (yet) */
+    struct job_submission job; /* set when it is stored */
+    char job_id[37], hash[65];
     unsigned char head[SNIFF_BYTES];
 };
 
 enum code upload_begin(struct ctx *cx, const struct settings *settings, struct upload **ret_upload)
 {
-    struct upload *u = calloc(1, sizeof(*u));
+    TRY(backlog_check(cx, settings));
+    struct upload *u = malloc(sizeof(*u)); /* head need not be cleared */
     if (!u)
         return ctx_oom(cx);
+    memset(u, 0, offsetof(struct upload, head));
     u->settings = settings;
-    enum code code =
-        settings->queue_enabled
-            ? CODE_OK
-            : ctx_fail(cx, CODE_UNAVAILABLE,
-                       "the queue is disabled (TASK_QUEUE_ENABLED=false): nothing is accepted");
-    if (code == CODE_OK)
-        code = digest_new(cx, &u->digest);
-    if (code == CODE_OK)
-        code = blob_create(cx, settings->uploads_path, &u->blob);
-    if (code != CODE_OK) {
-        upload_abort(u);
-        return code;
-    }
     *ret_upload = u;
     return CODE_OK;
 }
@@ -65,6 +61,20 @@ static enum code check_type(struct ctx *cx, const struct upload *u, bool whole,
     return CODE_OK;
 }
 
+bool upload_stays_in_memory(const struct upload *u, size_t len)
+{
+    return len <= sizeof(u->head) - u->head_len;
+}
+
+/* Larger than head: from now on it is a file. */
+static enum code begin_file(struct ctx *cx, struct upload *u)
+{
+    TRY(digest_new(cx, &u->digest));
+    TRY(blob_create(cx, u->settings->uploads_path, &u->blob));
+    digest_add(u->digest, u->head, u->head_len);
+    return blob_write(cx, u->blob, u->head, u->head_len);
+}
+
 enum code upload_write(struct ctx *cx, struct upload *u, const void *data, size_t len)
 {
     if (u->size + (int64_t)len > u->settings->max_upload_size) {
@@ -72,17 +82,21 @@ enum code upload_write(struct ctx *cx, struct upload *u, const void *data, size_
         str_print_bytes(u->settings->max_upload_size, limit);
         return ctx_fail(cx, CODE_TOO_LARGE, "the file is larger than MAX_UPLOAD_SIZE (%s)", limit);
     }
-    if (u->head_len < sizeof(u->head)) {
-        size_t n = MIN(len, sizeof(u->head) - u->head_len);
+    size_t n = MIN(len, sizeof(u->head) - u->head_len);
+    u->size += (int64_t)len;
+    if (n) {
+        const char *type;
         memcpy(u->head + u->head_len, data, n);
         u->head_len += n;
-        const char *type;
         if (u->head_len == sizeof(u->head)) /* no need to take a gigabyte of video first */
             TRY(check_type(cx, u, false, &type));
     }
-    digest_add(u->digest, data, len);
-    u->size += (int64_t)len;
-    return blob_write(cx, u->blob, data, len);
+    if (n == len)
+        return CODE_OK;
+    if (!u->blob)
+        TRY(begin_file(cx, u));
+    digest_add(u->digest, (const char *)data + n, len - n);
+    return blob_write(cx, u->blob, (const char *)data + n, len - n);
 }
 
 /* ---- what the client said about it ---- */
@@ -157,16 +171,47 @@ static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetad
     return CODE_OK;
 }
 
-static enum code store(struct ctx *cx, struct upload *u, struct job_submission *s, char hash[65])
+static enum code store(struct ctx *cx, struct upload *u)
 {
-    TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
+    struct job_submission *s = &u->job;
+    if (u->blob) {
+        TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
+    } else {
+        TRY(digest_new(cx, &u->digest));
+        digest_add(u->digest, u->head, u->head_len);
+        TRY(blob_put(cx, u->settings->uploads_path, s->job_id, s->file_name, u->head, u->head_len,
+                     &s->file_path));
+    }
     if (!(u->orphan = strdup(s->file_path)))
         blob_remove(s->file_path);
-    digest_hex(u->digest, hash);
-    s->content_hash = hash;
+    digest_hex(u->digest, u->hash);
+    s->content_hash = u->hash;
     s->file_size = u->size;
     return u->orphan ? CODE_OK : ctx_oom(cx);
 }
+
+enum code upload_store(struct ctx *cx, struct upload *u,
+                       const Localrag__V1__UploadMetadata *metadata)
+{
+    struct job_submission *s = &u->job;
+    s->task_type = "single_document";
+    TRY(check_metadata(cx, metadata, s));
+    TRY(check_languages(cx, metadata, s));
+    s->file_name = str_safe_name(&cx->arena, metadata->filename, strlen(metadata->filename));
+    if (!s->file_name)
+        return ctx_oom(cx);
+    if (u->size == 0)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "file: \"%s\" is empty", s->file_name);
+    TRY(check_type(cx, u, u->size == (int64_t)u->head_len, &s->content_type));
+    str_uuid(u->job_id);
+    s->job_id = u->job_id;
+    if (*metadata->password)
+        TRY(crypt_seal(cx, u->settings->secret_key_file, u->job_id, metadata->password,
+                       &s->sealed_password, &s->sealed_password_len));
+    return store(cx, u);
+}
+
+/* ---- the job ---- */
 
 static enum code answer(struct ctx *cx, const struct job_submission *s,
                         const struct job_submitted *done, Localrag__V1__UploadDocumentResponse *out)
@@ -186,35 +231,34 @@ static enum code answer(struct ctx *cx, const struct job_submission *s,
     return cx->failure.code;
 }
 
-enum code upload_finish(struct ctx *cx, struct upload *u, struct jobs *jobs,
-                        const Localrag__V1__UploadMetadata *metadata,
-                        Localrag__V1__UploadDocumentResponse *out)
+static enum code sync_root(struct upload_submission *all, int n)
 {
-    struct job_submission s = {.task_type = "single_document"};
-    struct job_submitted done = {0};
-    char id[37], hash[65];
-    TRY(check_metadata(cx, metadata, &s));
-    TRY(check_languages(cx, metadata, &s));
-    s.file_name = str_safe_name(&cx->arena, metadata->filename, strlen(metadata->filename));
-    if (!s.file_name)
-        return ctx_oom(cx);
-    if (u->size == 0)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "file: \"%s\" is empty", s.file_name);
-    TRY(check_type(cx, u, u->size == (int64_t)u->head_len, &s.content_type));
-    str_uuid(id);
-    s.job_id = id;
-    if (*metadata->password)
-        TRY(crypt_seal(cx, u->settings->secret_key_file, id, metadata->password, &s.sealed_password,
-                       &s.sealed_password_len));
-    TRY(store(cx, u, &s, hash));
-    enum code code = jobs_submit(cx, jobs, &s, &done);
-    /* Unsure: a job without its file would be worse than a file without its job. */
-    if (code == CODE_OK ? !done.existed : done.unsure) {
-        free(u->orphan);
-        u->orphan = NULL;
+    struct ctx *cx = all[0].cx;
+    enum code code = blob_sync_root(cx, all[0].upload->settings->uploads_path);
+    for (int i = 1; code != CODE_OK && i < n; i++)
+        (void)ctx_fail(all[i].cx, code, "%s", ctx_message(cx));
+    return code;
+}
+
+void upload_submit_many(struct jobs *jobs, struct upload_submission *all, int n)
+{
+    struct job_submit submits[JOBS_MAX_SUBMIT];
+    if (sync_root(all, n) != CODE_OK)
+        return;
+    for (int i = 0; i < n; i++)
+        submits[i] = (struct job_submit){.cx = all[i].cx, .in = &all[i].upload->job};
+    jobs_submit_many(jobs, submits, n);
+    for (int i = 0; i < n; i++) {
+        struct upload *u = all[i].upload;
+        const struct job_submitted *done = &submits[i].out;
+        /* Unsure: a job without its file would be worse than a file without its job. */
+        if (done->job_id ? !done->existed : done->unsure) {
+            free(u->orphan);
+            u->orphan = NULL;
+        }
+        if (done->job_id)
+            (void)!answer(all[i].cx, &u->job, done, all[i].out); /* a failure is recorded */
     }
-    TRY(code);
-    return answer(cx, &s, &done, out);
 }
 
 void upload_abort(struct upload *u)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* blob.c - the bytes of documents in a directory (blob.h).
  *
- * A blob appears under its name by rename(2) after fsync(2), so a reader sees all of it or nothing,
- * and a job row is only committed for bytes that survive a power cut. The name a client gave is
- * only ever the last component and was made safe before; the folder is the job's id, so names
- * cannot collide. Temp files live on the same file system, under .incoming, and are locked by
- * flock(2) for as long as somebody writes them: the kernel drops the lock of a process that was
- * killed, so blob_gc.c knows what was left behind. */
+ * A job row is only committed for bytes that survive a power cut: file, its folder and the root are
+ * fsynced before (fsync(2): a file's own fsync does not make its directory entry durable). Nobody
+ * looks for a blob before that row, so it needs no rename(2) to appear at once, and the rename of a
+ * large one comes before the fsyncs: a journaling file system then writes entry and inode in one
+ * transaction. The root's is a call of its own, so that many blobs can share it.
+ *
+ * The name a client gave is only ever the last component and was made safe before; the folder is
+ * the job's id, so names cannot collide. Large blobs grow under .incoming of the same file system
+ * and are locked by flock(2) for as long as somebody writes them: the kernel drops the lock of a
+ * process that was killed, so blob_gc.c knows what was left behind. */
 #include "store/blob.h"
 
 #include <errno.h>
@@ -38,6 +42,36 @@ static enum code file_error(struct ctx *cx, const char *doing, const char *path)
     return ctx_fail(cx, code, "could not %s \"%s\": %s", doing, path, strerror(error));
 }
 
+static enum code sync_folder(struct ctx *cx, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return file_error(cx, "open", path);
+    int failed = fsync(fd);
+    enum code code = failed ? file_error(cx, "sync", path) : CODE_OK;
+    close(fd);
+    return code;
+}
+
+/* What is new here is durable too: a root that vanished with all its blobs helps nobody. */
+static bool make_folder(const char *path)
+{
+    char parent[4096];
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST;
+    snprintf(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (!slash)
+        snprintf(parent, sizeof(parent), ".");
+    else
+        slash[slash == parent] = '\0';
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return synced;
+}
+
 static bool make_folders(const char *path)
 {
     char copy[4096];
@@ -47,11 +81,11 @@ static bool make_folders(const char *path)
         if (*p != '/')
             continue;
         *p = '\0';
-        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+        if (!make_folder(copy))
             return false;
         *p = '/';
     }
-    return mkdir(copy, 0750) == 0 || errno == EEXIST;
+    return make_folder(copy);
 }
 
 /* A temp file that is locked before anybody can think that it was left behind. -1: errno. */
@@ -113,19 +147,24 @@ enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob)
     return CODE_OK;
 }
 
-enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len)
+static enum code write_all(struct ctx *cx, int fd, const char *path, const char *data, size_t len)
 {
-    const char *p = data;
     while (len) {
-        ssize_t n = write(b->fd, p, len);
+        ssize_t n = write(fd, data, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return file_error(cx, "write", b->temp);
-        p += n;
+            return file_error(cx, "write", path);
+        data += n;
         len -= (size_t)n;
-        b->written += n;
     }
+    return CODE_OK;
+}
+
+enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len)
+{
+    TRY(write_all(cx, b->fd, b->temp, data, len));
+    b->written += (off_t)len;
     if (b->written - b->started >= WRITE_BACK_STEP) {
         (void)sync_file_range(b->fd, b->started, b->written - b->started, SYNC_FILE_RANGE_WRITE);
         b->started = b->written;
@@ -133,45 +172,84 @@ enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t le
     return CODE_OK;
 }
 
-static enum code sync_folder(struct ctx *cx, const char *path)
+struct place {
+    const char *folder, *path;
+};
+
+/* The job's folder, and where its blob goes. */
+static enum code make_place(struct ctx *cx, const char *root, const char *job_id, const char *name,
+                            struct place *ret_place)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return file_error(cx, "open", path);
-    int failed = fsync(fd);
-    enum code code = failed ? file_error(cx, "sync", path) : CODE_OK;
-    close(fd);
-    return code;
+    struct place place = {.folder = ctx_printf(cx, "%s/%s", root, job_id)};
+    place.path = place.folder ? ctx_printf(cx, "%s/%s", place.folder, name) : NULL;
+    if (!place.path)
+        return cx->failure.code;
+    if (mkdir(place.folder, 0750) != 0 && errno != EEXIST &&
+        (errno != ENOENT || !make_folders(place.folder)))
+        return file_error(cx, "create", place.folder);
+    *ret_place = place;
+    return CODE_OK;
+}
+
+static void clear_place(const struct place *place)
+{
+    unlink(place->path);
+    (void)rmdir(place->folder);
+}
+
+static enum code sync_blob(struct ctx *cx, int fd, const struct place *place)
+{
+    if (fsync(fd) != 0)
+        return file_error(cx, "sync", place->path);
+    return sync_folder(cx, place->folder);
 }
 
 enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
                       const char **ret_path)
 {
-    const char *folder = ctx_printf(cx, "%s/%s", b->root, job_id);
-    const char *path = folder ? ctx_printf(cx, "%s/%s", folder, name) : NULL;
-    if (!path)
-        return cx->failure.code;
-    if (fsync(b->fd) != 0)
-        return file_error(cx, "sync", b->temp);
-    if (mkdir(folder, 0750) != 0 && errno != EEXIST)
-        return file_error(cx, "create", folder);
+    struct place place;
+    TRY(make_place(cx, b->root, job_id, name, &place));
     enum code code = CODE_OK;
-    if (rename(b->temp, path) != 0)
+    if (rename(b->temp, place.path) != 0)
         code = file_error(cx, "rename", b->temp);
     else
         b->committed = true;
     if (code == CODE_OK)
-        code = sync_folder(cx, folder);
-    if (code == CODE_OK)
-        code = sync_folder(cx, b->root);
+        code = sync_blob(cx, b->fd, &place);
     if (code != CODE_OK) {
-        if (b->committed)
-            unlink(path);
-        (void)rmdir(folder);
+        clear_place(&place);
         return code;
     }
-    *ret_path = path;
+    *ret_path = place.path;
     return CODE_OK;
+}
+
+enum code blob_put(struct ctx *cx, const char *root, const char *job_id, const char *name,
+                   const void *data, size_t len, const char **ret_path)
+{
+    struct place place;
+    TRY(make_place(cx, root, job_id, name, &place));
+    enum code code = CODE_OK;
+    int fd = open(place.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        code = file_error(cx, "create", place.path);
+    if (code == CODE_OK)
+        code = write_all(cx, fd, place.path, data, len);
+    if (code == CODE_OK)
+        code = sync_blob(cx, fd, &place);
+    if (fd >= 0)
+        close(fd);
+    if (code != CODE_OK) {
+        clear_place(&place);
+        return code;
+    }
+    *ret_path = place.path;
+    return CODE_OK;
+}
+
+enum code blob_sync_root(struct ctx *cx, const char *root)
+{
+    return sync_folder(cx, root);
 }
 
 void blob_close(struct blob *b)

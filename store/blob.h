@@ -16,10 +16,18 @@ enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob) 
 /* Appends. Starts write-back early, so that the final fsync is short whatever the size. */
 enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len) MUST_CHECK;
 
-/* fsync, then rename to its place and fsync the folders: when this returns the bytes are durable.
+/* Renames it to its place, and fsyncs it and its folder. Durable once blob_sync_root was called
+ * too.
  */
 enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
                       const char **ret_path) MUST_CHECK;
+
+/* A small blob in one go: as blob_create, _write, _commit and _close, without a temp file. */
+enum code blob_put(struct ctx *cx, const char *root, const char *job_id, const char *name,
+                   const void *data, size_t len, const char **ret_path) MUST_CHECK;
+
+/* fsyncs the root, once for all blobs that were committed or put before: now they are durable. */
+enum code blob_sync_root(struct ctx *cx, const char *root) MUST_CHECK;
 
 /* Closes; removes the temp file if it was not committed. NULL is fine. */
 void blob_close(struct blob *b);

@@ -33,8 +33,8 @@ for framing in "Content-Length: 1000000" "Transfer-Encoding: chunked"; do
     {
         printf 'POST /api/v1/documents/upload HTTP/1.1\r\nHost: localhost\r\n%s\r\n' "$framing"
         printf 'Content-Type: multipart/form-data; boundary=edge\r\n\r\n'
-        [[ $framing != *chunked ]] || printf '%x\r\n' 1000
-        printf '%s%0500d' "$part" 0
+        [[ $framing != *chunked ]] || printf '%x\r\n' 100000
+        printf '%s%070000d' "$part" 0 # what is smaller than 64 KiB is no file yet
     } >&5
     check "REST, $framing: half a file arrives" wait_until 20 arriving
     exec 5>&- 5<&-

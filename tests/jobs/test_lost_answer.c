@@ -47,7 +47,7 @@ static void a_submit_whose_answer_was_lost_has_its_job(void **state)
     str_uuid(id);
     struct job_submission in = fixture_submission(id, "hash");
     struct job_submitted out;
-    proxy_cut(proxy, 'B', "job_insert", PROXY_AFTER);
+    proxy_cut(proxy, 'B', "job_insert_many", PROXY_AFTER);
     OK(&fx.cx, jobs_submit(&fx.cx, jobs, &in, &out)); /* it looked again */
     assert_int_equal(proxy_cuts(proxy), 1);
     assert_string_equal(out.job_id, id);
@@ -62,7 +62,7 @@ static void a_submit_that_never_arrived_has_none_and_the_caller_is_sure(void **s
     str_uuid(id);
     struct job_submission in = fixture_submission(id, "hash");
     struct job_submitted out;
-    proxy_cut(proxy, 'B', "job_insert", PROXY_BEFORE);
+    proxy_cut(proxy, 'B', "job_insert_many", PROXY_BEFORE);
     FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, jobs, &in, &out));
     assert_int_equal(proxy_cuts(proxy), 1);
     assert_false(out.unsure);
@@ -80,7 +80,7 @@ static void a_submit_whose_database_stays_away_leaves_the_caller_unsure(void **s
     Localrag__V1__Job *job;
     FAILS(&fx.cx, CODE_NOT_FOUND, jobs_get(&fx.cx, jobs, id, &job)); /* connected */
     proxy_close_door(proxy);
-    proxy_cut(proxy, 'B', "job_insert", PROXY_AFTER);
+    proxy_cut(proxy, 'B', "job_insert_many", PROXY_AFTER);
     FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, jobs, &in, &out));
     assert_true(out.unsure); /* so that it does not remove the file: the job is there */
     assert_int_equal(rows(), 1);

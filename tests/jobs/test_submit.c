@@ -191,25 +191,6 @@ static void known_bytes_are_named_at_once(void **state)
     assert_null(out.duplicate_of);
 }
 
-static void a_closed_or_full_queue_takes_nothing(void **state)
-{
-    (void)state;
-    struct job_submission in = fixture_submission(new_id(), "hash");
-    struct job_submitted out;
-    fx.settings.queue_enabled = false;
-    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)),
-             "TASK_QUEUE_ENABLED");
-    fx.settings.queue_enabled = true;
-    fx.settings.queue_max_backlog = 2;
-    fixture_job("low");
-    fixture_job("low");
-    CONTAINS(FAILS(&fx.cx, CODE_UNAVAILABLE, jobs_submit(&fx.cx, fx.jobs, &in, &out)),
-             "QUEUE_MAX_BACKLOG");
-    fixture_sql("UPDATE processing_jobs SET status = 'cancelled' WHERE id = (SELECT min(id) FROM "
-                "processing_jobs)");
-    OK(&fx.cx, jobs_submit(&fx.cx, fx.jobs, &in, &out)); /* finished jobs are no backlog */
-}
-
 static void without_redis_jobs_are_taken_all_the_same(void **state)
 {
     (void)state;
@@ -478,7 +459,6 @@ int main(void)
         TEST(the_same_key_with_other_bytes_is_refused),
         TEST(two_calls_with_one_key_at_the_same_moment_get_the_same_job),
         TEST(known_bytes_are_named_at_once),
-        TEST(a_closed_or_full_queue_takes_nothing),
         TEST(without_redis_jobs_are_taken_all_the_same),
         TEST(metadata_of_a_megabyte_is_refused),
         TEST(an_id_that_is_none_is_told_from_one_that_nobody_has),

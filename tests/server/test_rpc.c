@@ -400,10 +400,10 @@ static void begin_upload(struct client *c)
                             "\x0a\x07\x0a\x05"
                             "a.txt",
                             9));
-    assert_true(client_send(c,
-                            "\x12\x05"
-                            "hello",
-                            7));
+    static char large[0x12000 + 4]; /* what is smaller than 64 KiB is no file yet */
+    memset(large, 'a', sizeof(large));
+    memcpy(large, "\x12\x80\xc0\x04", 4);
+    assert_true(client_send(c, large, sizeof(large)));
     wait_for_temp_files(1);
 }
 

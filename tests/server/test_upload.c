@@ -69,12 +69,20 @@ static void end(void)
     u = NULL;
 }
 
+static enum code finish(struct jobs *jobs)
+{
+    struct upload_submission one = {&fx.cx, u, &out};
+    TRY(upload_store(&fx.cx, u, &meta));
+    upload_submit_many(jobs, &one, 1);
+    return fx.cx.failure.code;
+}
+
 static enum code send_bytes(const void *data, size_t len)
 {
     end();
     TRY(upload_begin(&fx.cx, &fx.settings, &u));
     TRY(upload_write(&fx.cx, u, data, len));
-    return upload_finish(&fx.cx, u, fx.jobs, &meta, &out);
+    return finish(fx.jobs);
 }
 
 static enum code send_pdf(void)
@@ -99,7 +107,7 @@ static void an_upload_becomes_a_file_and_a_job(void **state)
     for (size_t i = 0; i < sizeof(pdf) - 1; i++)
         OK(&fx.cx, upload_write(&fx.cx, u, pdf + i, 1));
     OK(&fx.cx, upload_write(&fx.cx, u, "", 0));
-    OK(&fx.cx, upload_finish(&fx.cx, u, fx.jobs, &meta, &out));
+    OK(&fx.cx, finish(fx.jobs));
     end(); /* a mere free now */
     assert_string_equal(out.status, "queued");
     assert_string_equal(out.document_name, "report.pdf");
@@ -157,7 +165,16 @@ static void an_upload_that_is_cut_leaves_nothing(void **state)
 {
     (void)state;
     OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
+    static char large[SNIFF_BYTES + 1] = "%PDF-1.7\n";
     OK(&fx.cx, upload_write(&fx.cx, u, pdf, sizeof(pdf) - 1));
+    assert_int_equal(files(), 0); /* a small one is not on the disk yet */
+    OK(&fx.cx, upload_write(&fx.cx, u, large, sizeof(large)));
+    assert_int_equal(files(), 1);
+    end();
+    assert_int_equal(files(), 0);
+    OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
+    OK(&fx.cx, upload_write(&fx.cx, u, pdf, sizeof(pdf) - 1));
+    OK(&fx.cx, upload_store(&fx.cx, u, &meta));
     assert_int_equal(files(), 1);
     end();
     assert_int_equal(files(), 0);
@@ -247,7 +264,7 @@ static void what_the_client_says_about_it_is_checked(void **state)
     CONTAINS(refused(CODE_INVALID_ARGUMENT, send_pdf()), "languages");
     meta.n_languages = 16;
     OK(&fx.cx, send_pdf());
-    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, upload_finish(&fx.cx, u, fx.jobs, NULL, &out));
+    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, upload_store(&fx.cx, u, NULL));
 }
 
 static void metadata_is_stored_as_json_up_to_64_kilobytes(void **state)
@@ -338,7 +355,7 @@ static void without_a_database_nothing_is_kept(void **state)
     OK(&fx.cx, jobs_open(&fx.cx, &away, "test", &jobs));
     OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
     OK(&fx.cx, upload_write(&fx.cx, u, pdf, sizeof(pdf) - 1));
-    refused(CODE_UNAVAILABLE, upload_finish(&fx.cx, u, jobs, &meta, &out));
+    refused(CODE_UNAVAILABLE, finish(jobs));
 }
 
 int main(void)
