@@ -19,6 +19,14 @@ void ctx_done(struct ctx *cx)
     arena_reset(&cx->arena);
 }
 
+void ctx_waits(struct ctx *cx)
+{
+    void (*tell)(void *) = cx->on_wait;
+    cx->on_wait = NULL;
+    if (tell)
+        tell(cx->on_wait_arg);
+}
+
 void ctx_clear(struct ctx *cx)
 {
     memset(&cx->failure, 0, sizeof(cx->failure));

@@ -17,6 +17,8 @@ struct ctx {
     int64_t deadline_ms; /* on clk_mono_ms(); 0: none */
     const char *job_id; /* borrowed; for the log; NULL: none */
     const char *request_id; /* borrowed; for the log; NULL: none */
+    void (*on_wait)(void *arg); /* see ctx_waits; NULL: nobody needs to know */
+    void *on_wait_arg;
     struct {
         enum code code; /* CODE_OK: nothing failed */
         const char *message; /* lower case, no period, says what and why */
@@ -32,6 +34,12 @@ void ctx_init(struct ctx *cx, size_t memory_limit);
 
 /* Frees the memory and forgets the failure; the ctx can be used again. */
 void ctx_done(struct ctx *cx);
+
+/* Said by what is about to wait for long, or has waited for CTX_PATIENCE_MS: an event loop that
+ * runs short work itself must not wait with it and goes on in another thread. Calls on_wait once.
+ */
+void ctx_waits(struct ctx *cx);
+enum { CTX_PATIENCE_MS = 5 };
 
 /* Forgets the failure, for a caller that handled it. Memory stays. */
 void ctx_clear(struct ctx *cx);

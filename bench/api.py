@@ -3,8 +3,9 @@
 """api.py - GetJob over gRPC and over REST, against the same service in Go and in Python.
 
 The peers are bench/peers/go (grpc-go, pgx) and bench/peers/fastapi (FastAPI, uvicorn, asyncpg). They read the
-same row of the same database, and answer the same message; all three have 8 connections. Rounds are
-interleaved; a ratio is the median over the rounds. The load runs on the same machine.
+same row of the same database, and answer the same message; the peers have 8 connections, localrag-server
+has two for gRPC and one for each of its 8 handler threads. Rounds are interleaved; a ratio is the median over
+the rounds. The load runs on the same machine.
 
     api.py [grpc] [rest]
 """
@@ -114,9 +115,11 @@ def bench_grpc(report, stack, ids):
                 ours.append(load_grpc(made, stack.grpc_port, concurrent, ids))
                 theirs.append(load_grpc(made, peer.port, concurrent, ids))
             compare(report, concurrent, ours, theirs)
-        memory = [lib.kilobytes(pid, "smaps_rollup", "Rss") for pid in (stack.server.pid, peer.process.pid)]
+        memory, shares = ([lib.kilobytes(pid, "smaps_rollup", field) for pid in (stack.server.pid, peer.process.pid)]
+                          for field in ("Rss", "Pss"))
     report.at_most("resident memory, of the peer's", memory[0] / memory[1], 0.5, ours=memory[0], peer=memory[1])
-    lib.note("%.1f MB, the peer %.1f MB" % (memory[0] / 1e6, memory[1] / 1e6))
+    lib.note("%.1f MB, the peer %.1f MB; of pages that several processes have only the share (PSS): %.1f MB, the "
+             "peer %.1f MB" % tuple(n / 1e6 for n in memory + shares))
 
 
 def compare(report, concurrent, ours, theirs):

@@ -78,7 +78,8 @@ enum code jobs_get(struct ctx *cx, struct jobs *jobs, const char *job_id,
                    Localrag__V1__Job **ret_job) MUST_CHECK;
 
 /* jobs_get for several callers in one round trip: each has its answer or its failure in its own
- * ctx (job NULL then). At most JOBS_MAX_WANTED. */
+ * ctx (job NULL then). It asks until the last of their deadlines: nobody's short one cuts what the
+ * others wait for. At most JOBS_MAX_WANTED. */
 struct job_wanted {
     struct ctx *cx;
     const char *job_id;

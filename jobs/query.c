@@ -97,11 +97,30 @@ static enum code pick(struct jobs *jobs, const struct db_result *rows, struct jo
     return ctx_fail(w->cx, CODE_NOT_FOUND, "job \"%s\" does not exist", w->job_id);
 }
 
+/* 0: somebody has none. */
+static int64_t latest_deadline(const struct job_wanted *wanted, int n)
+{
+    int64_t latest = wanted->cx->deadline_ms;
+    for (int i = 1; i < n && latest; i++) {
+        int64_t t = wanted[i].cx->deadline_ms;
+        latest = t ? MAX(latest, t) : 0;
+    }
+    return latest;
+}
+
 void jobs_get_many(struct jobs *jobs, struct job_wanted *wanted, int n)
 {
     CLEANUP(db_result_freep) struct db_result *rows = NULL;
-    struct ctx cx; /* no single caller's deadline bounds what the others wait for */
+    if (n == 1) {
+        wanted->job = NULL;
+        (void)!jobs_get(wanted->cx, jobs, wanted->job_id, &wanted->job); /* recorded in its ctx */
+        return;
+    }
+    struct ctx cx;
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
+    cx.deadline_ms = latest_deadline(wanted, n);
+    cx.on_wait = wanted->cx->on_wait;
+    cx.on_wait_arg = wanted->cx->on_wait_arg;
     enum code code = read_many(&cx, jobs, wanted, n, &rows);
     for (int i = 0; i < n; i++) {
         wanted[i].job = NULL;

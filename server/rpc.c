@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* rpc.c - the life of the gRPC server: arguments, methods, the poller, the drain.
+/* rpc.c - the life of the gRPC server: arguments, methods, the drain.
  *
- * Called by main. One completion queue and one poller thread serve everything (more of either was
- * slower on small machines); whatever may block is a step on the handler threads. Every method of
+ * Called by main. One completion queue serves everything (rpc_poll.c takes its events; more queues
+ * were slower on small machines); what may block is a step on the handler threads. Every method of
  * the table has a few armed calls, and one more kind of call catches the rest as UNIMPLEMENTED,
  * without which the core would keep unknown calls until their deadline.
  *
@@ -91,22 +91,6 @@ static void tell_all_gone(struct rpc *rpc)
 }
 
 /* ---- the core ---- */
-
-static void *poll_main(void *arg)
-{
-    struct rpc *rpc = arg;
-    for (;;) {
-        grpc_event event =
-            grpc_completion_queue_next(rpc->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
-        if (event.type == GRPC_QUEUE_SHUTDOWN)
-            return NULL;
-        if (event.type != GRPC_OP_COMPLETE)
-            continue;
-        struct rpc_tag *tag = event.tag;
-        tsan_acquire(tag);
-        tag->fired(tag, event.success != 0);
-    }
-}
 
 static atomic_bool core_log_off; /* while listening: the failure is reported in our words */
 
@@ -267,6 +251,8 @@ static struct rpc *new_rpc(const struct settings *settings, struct handlers *han
     rpc->serving = true;
     pthread_mutex_init(&rpc->lock, NULL);
     pthread_mutex_init(&rpc->health_lock, NULL);
+    pthread_mutex_init(&rpc->lead_lock, NULL);
+    pthread_cond_init(&rpc->lead_free, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -279,9 +265,7 @@ static enum code start(struct ctx *cx, struct rpc *rpc)
 {
     TRY(add_methods(cx, rpc));
     TRY(listen_on(cx, rpc));
-    if (pthread_create(&rpc->poller, NULL, poll_main, rpc) != 0)
-        return ctx_fail(cx, CODE_OUT_OF_MEMORY, "could not start the gRPC poller thread");
-    rpc->polling = true;
+    TRY(rpc_poll_start(cx, rpc));
     grpc_server_start(rpc->server);
     for (size_t i = 0; i < rpc->n_methods; i++)
         for (int k = 0; k < ARMED_CALLS; k++)
@@ -364,16 +348,17 @@ void rpc_stop(struct rpc *rpc)
 {
     if (!rpc)
         return;
-    if (!rpc_stopping(rpc) && rpc->polling) { /* start failed half-way */
+    if (!rpc_stopping(rpc) && rpc->pollers[0].started) { /* start failed half-way */
         rpc_stop_accepting(rpc);
         rpc_drain(rpc, 0);
     }
     grpc_completion_queue_shutdown(rpc->queue);
-    if (rpc->polling)
-        pthread_join(rpc->poller, NULL);
+    rpc_poll_stop(rpc);
     grpc_server_destroy(rpc->server);
     grpc_completion_queue_destroy(rpc->queue);
     pthread_mutex_destroy(&rpc->lock);
+    pthread_mutex_destroy(&rpc->lead_lock);
+    pthread_cond_destroy(&rpc->lead_free);
     pthread_mutex_destroy(&rpc->health_lock);
     pthread_cond_destroy(&rpc->changed);
     free(rpc->methods);

@@ -73,6 +73,16 @@ struct rpc_call {
     grpc_metadata trailers[3]; /* request id, code, details */
 };
 
+struct rpc_poller {
+    struct rpc *rpc;
+    struct jobs *jobs;
+    pthread_t thread;
+    bool started;
+    bool leads;
+    struct task *asked[HANDLERS_MAX_GROUP]; /* waiting for the leader's next look */
+    int n_asked;
+};
+
 struct rpc {
     const struct settings *settings;
     struct handlers *handlers;
@@ -82,9 +92,13 @@ struct rpc {
     int port;
     grpc_server *server;
     grpc_completion_queue *queue;
-    pthread_t poller;
-    bool polling;
     atomic_bool stopping;
+
+    struct rpc_poller pollers[2];
+    pthread_mutex_t lead_lock;
+    pthread_cond_t lead_free;
+    struct rpc_poller *leader; /* NULL: whoever comes next */
+    int n_spares; /* wait for the lead */
 
     pthread_mutex_t lock; /* calls, shut */
     pthread_cond_t changed; /* monotonic clock */
@@ -102,6 +116,15 @@ bool rpc_stopping(const struct rpc *rpc);
 /* On and off the list of calls. Forgetting one that is not on it does nothing. */
 void rpc_remember(struct rpc *rpc, struct rpc_call *call);
 void rpc_forget(struct rpc *rpc, struct rpc_call *call);
+
+/* ---- rpc_poll.c ---- */
+enum code rpc_poll_start(struct ctx *cx, struct rpc *rpc) MUST_CHECK;
+void rpc_poll_stop(struct rpc *rpc); /* after the queue's shutdown */
+
+/* Runs call->task (run and run_many are set) soon, with others that ask: on the poller itself, or
+ * as a step when that cannot be. All that ask have the same run_many, and it is short as a rule.
+ * Only from a callback. */
+void rpc_poll_ask(struct rpc_call *call);
 
 /* ---- rpc_call.c ---- */
 /* Waits for the next call of `method`. */

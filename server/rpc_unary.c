@@ -2,8 +2,9 @@
 /* rpc_unary.c - calls with one request and one answer: an op of ops.h on a handler thread.
  *
  * started by rpc.c for every METHOD_UNARY. The message is received on the poller, unpacked and
- * answered in one step on a handler thread; the answer, the headers and the status leave in one
- * batch. A call whose client is gone when its turn comes is not run.
+ * answered in one step on a handler thread (GetJob, as a rule, on the poller itself); the answer,
+ * the headers and the status leave in one batch. A call whose client is gone when its turn comes is
+ * not run.
  *
  * Nothing here knows what an op does; failures are its ctx's, and only our own bugs are logged. */
 #include "base/log.h"
@@ -70,12 +71,15 @@ static void run_get_jobs(struct task **tasks, int n, struct jobs *jobs)
 
 static void received(struct rpc_call *call, bool ok)
 {
-    if (call->method->method && call->method->method->fn == op_get_job)
-        call->task.run_many = run_get_jobs;
-    if (!ok || rpc_call_cancelled(call))
+    if (!ok || rpc_call_cancelled(call)) {
         rpc_call_refuse(call, CODE_CANCELLED, "cancelled before it began");
-    else
+    } else if (call->method->method->fn == op_get_job) {
+        call->task.run = run;
+        call->task.run_many = run_get_jobs;
+        rpc_poll_ask(call);
+    } else {
         rpc_call_step(call, run, true);
+    }
 }
 
 void rpc_unary_start(struct rpc_call *call)

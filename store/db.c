@@ -149,6 +149,7 @@ static enum code connect_now(struct ctx *cx, struct db *db)
         "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
         "-c TimeZone=UTC",
         NULL};
+    ctx_waits(cx);
     db->conn = PQconnectStartParams(keys, values, 1);
     if (!db->conn)
         return ctx_oom(cx);
@@ -231,17 +232,32 @@ static void cancel_statement(PGconn *conn)
     }
 }
 
-/* Sends what is buffered and waits until a whole result can be taken. */
+static int wait_answer(struct ctx *cx, PGconn *conn, short events, int64_t until_ms)
+{
+    int64_t soon_ms = clk_mono_ms() + CTX_PATIENCE_MS;
+    if (cx->on_wait && soon_ms < until_ms) {
+        int n = wait_socket(conn, events, soon_ms);
+        if (n != 0)
+            return n;
+        ctx_waits(cx);
+    }
+    return wait_socket(conn, events, until_ms);
+}
+
+/* Sends what is buffered and waits until a whole result can be taken. What was read already is
+ * looked at before the socket is. */
 static enum code wait_result(struct ctx *cx, struct db *db, const char *statement, int64_t until_ms)
 {
     bool cancelled = false;
     for (;;) {
         int more = PQflush(db->conn);
-        if (more < 0 || !PQconsumeInput(db->conn))
+        if (more < 0)
             return lost(cx, db, statement);
         if (!more && !PQisBusy(db->conn))
             return CODE_OK;
-        int n = wait_socket(db->conn, more ? POLLIN | POLLOUT : POLLIN, until_ms);
+        int n = wait_answer(cx, db->conn, more ? POLLIN | POLLOUT : POLLIN, until_ms);
+        if (n > 0 && !PQconsumeInput(db->conn))
+            return lost(cx, db, statement);
         if (n < 0 || (n == 0 && cancelled)) {
             disconnect(db);
             return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "the database did not answer %s in time",

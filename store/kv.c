@@ -225,6 +225,7 @@ static enum code ready(struct ctx *cx, struct kv *kv)
     }
     if (clk_mono_ms() < kv->retry_ms)
         return ctx_fail(cx, CODE_UNAVAILABLE, "redis is not reachable");
+    ctx_waits(cx);
     struct timeval t = timeval_of(CONNECT_MS);
     kv->redis = kv->at.unix_path ? redisConnectUnixWithTimeout(kv->at.unix_path, t)
                                  : redisConnectWithTimeout(kv->at.host, kv->at.port, t);
@@ -307,7 +308,17 @@ enum code kv_run(struct ctx *cx, struct kv *kv, int timeout_ms, int argc, const 
 {
     TRY(ready(cx, kv));
     redisSetTimeout(kv->redis, timeval_of(timeout_ms + SLACK_MS));
-    redisReply *r = redisCommandArgv(kv->redis, argc, (const char **)argv, lens);
+    if (redisAppendCommandArgv(kv->redis, argc, (const char **)argv, lens) != REDIS_OK)
+        return gone(cx, kv, argv[0]);
+    int sent = 0;
+    while (!sent)
+        if (redisBufferWrite(kv->redis, &sent) != REDIS_OK)
+            return gone(cx, kv, argv[0]);
+    struct pollfd p = {.fd = kv->redis->fd, .events = POLLIN};
+    if (cx->on_wait && poll(&p, 1, CTX_PATIENCE_MS) <= 0)
+        ctx_waits(cx);
+    redisReply *r = NULL;
+    (void)redisGetReply(kv->redis, (void **)&r); /* none: the connection is gone */
     return take_reply(cx, kv, r, argv[0], ret_reply);
 }
 
