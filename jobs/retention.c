@@ -3,10 +3,10 @@
  *
  * Used by maintenance.c (TASK_JOB_RETENTION) and by jobs_cleanup, which a person calls. A slice is
  * small enough that nobody waits for it, whatever there is to remove: one job of a million files or
- * a job of 20,000 pages takes many slices (jobs_purge.sql). What is removed was counted before,
- * oldest first in both, so statistics lose nothing. Documents stay. The original of a job that
- * failed, was cancelled or was a duplicate goes with its row, files after the commit: a row without
- * its file could not be tried again, a file without its row is just an orphan. */
+ * a job of 20,000 pages takes many slices (jobs_purge.sql). What nobody counted yet is counted as
+ * it goes, so statistics lose nothing. Documents stay. The original of a job that failed, was
+ * cancelled or was a duplicate goes with its row, files after the commit: a row without its file
+ * could not be tried again, a file without its row is just an orphan. */
 #include "jobs/retention.h"
 
 #include <stdio.h>
@@ -19,8 +19,6 @@ enum { DAY_MS = 86400000 };
 enum code retention_slice(struct ctx *cx, struct jobs *jobs, int64_t age_ms, struct retention *ret)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(RETENTION_SLICE), db_null()),
-               NULL));
     TRY(db_run(cx, jobs->db, &q_jobs_purge, DB_ARGS(db_int(age_ms), db_int(RETENTION_SLICE)), &r));
     *ret = (struct retention){.jobs = db_get_int(r, 0, 0),
                               .folders = ctx_strdup(cx, db_get(r, 0, 2)),

@@ -14,8 +14,8 @@ struct retention {
     bool more;
 };
 
-/* Inside a transaction: counts for the statistics and removes a slice of the jobs that ended at
- * least age_ms ago, oldest first. What it gives lives in cx. */
+/* Inside a transaction: removes a slice of the jobs that ended at least age_ms ago, oldest first.
+ * What it gives lives in cx. */
 enum code retention_slice(struct ctx *cx, struct jobs *jobs, int64_t age_ms,
                           struct retention *ret) MUST_CHECK;
 

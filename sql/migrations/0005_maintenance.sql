@@ -29,7 +29,6 @@ CREATE INDEX processing_jobs_ended_files ON processing_jobs (completed_at)
     WHERE completed_at IS NOT NULL AND parent_job_id IS NOT NULL;
 DROP INDEX processing_jobs_finished;
 
-CREATE INDEX documents_by_revision ON documents (revision_id);
 -- The folder an original lies in is named by the upload's job, wherever the root was.
 CREATE INDEX documents_by_folder ON documents (
     substring(file_path from '/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/[^/]*$'));

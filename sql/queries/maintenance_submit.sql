@@ -3,10 +3,11 @@
 WITH due AS (
     UPDATE maintenance AS m SET submitted_at = now(), job_id = gen_random_uuid()
     WHERE m.submitted_at <= now() - m.every
-      AND NOT EXISTS (SELECT 1 FROM processing_jobs AS j WHERE j.job_id = m.job_id AND j.completed_at IS NULL)
+      AND (SELECT 1 FROM processing_jobs AS j WHERE j.job_id = m.job_id AND j.completed_at IS NULL) IS NULL
       AND CASE m.kind
           WHEN 'statistics' THEN
-              EXISTS (SELECT 1 FROM processing_jobs WHERE NOT counted AND completed_at IS NOT NULL)
+              (SELECT completed_at FROM processing_jobs WHERE NOT counted AND completed_at IS NOT NULL
+               ORDER BY completed_at LIMIT 1) IS NOT NULL
           WHEN 'retention' THEN
               (SELECT completed_at FROM processing_jobs
                WHERE completed_at IS NOT NULL AND parent_job_id IS NULL AND task_type <> 'maintenance'
