@@ -1,16 +1,22 @@
--- Finished jobs that ended more than $1 days ago, a slice of $2; children only with their parent.
+-- Finished jobs that ended more than $1 days ago, a slice of $2; children only with their parent. Arrays, not
+-- joins: what is read must not depend on how many rows the planner expects.
 WITH gone AS (
     DELETE FROM processing_jobs
-    WHERE id IN (SELECT id FROM processing_jobs
-                 WHERE completed_at <= now() - $1::int * interval '1 day' AND counted
-                   AND parent_job_id IS NULL
-                 ORDER BY completed_at LIMIT $2::int)
-    RETURNING job_id),
+    WHERE id = ANY (ARRAY(SELECT id FROM processing_jobs
+                          WHERE completed_at <= now() - $1::int * interval '1 day' AND counted
+                            AND parent_job_id IS NULL
+                          ORDER BY completed_at LIMIT $2::int))
+    RETURNING job_id, document_id),
 children AS (
-    DELETE FROM processing_jobs AS c USING gone WHERE c.parent_job_id = gone.job_id RETURNING c.job_id),
+    DELETE FROM processing_jobs
+    WHERE id = ANY (ARRAY(SELECT c.id FROM gone CROSS JOIN LATERAL (
+                              SELECT id FROM processing_jobs WHERE parent_job_id = gone.job_id
+                              ORDER BY parent_job_id, id LIMIT 1000000) AS c))
+    RETURNING job_id, document_id),
 pages AS (
-    DELETE FROM document_pages AS p
-    USING (SELECT job_id FROM gone UNION ALL SELECT job_id FROM children) AS g
-    WHERE p.revision_id = g.job_id
-      AND NOT EXISTS (SELECT 1 FROM documents AS d WHERE d.revision_id = g.job_id))
+    DELETE FROM document_pages
+    WHERE revision_id = ANY (ARRAY(
+        SELECT job_id FROM (SELECT * FROM gone UNION ALL SELECT * FROM children) AS g
+        WHERE NOT EXISTS (SELECT 1 FROM documents AS d
+                          WHERE d.document_id = g.document_id AND d.revision_id = g.job_id))))
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM children)
