@@ -2,8 +2,9 @@
 /* list.c - a page of the list of jobs, and how many there are.
  *
  * Called by the server's ListJobs. A page token is the number of the last row, so paging costs the
- * same on every page. All filters are optional, and which index serves depends on which are given:
- * the statements are planned for their arguments.
+ * same on every page. All filters are optional; together they say which pieces of which index the
+ * list is put together from (sql/queries/job_list.sql), each already in the list's order. So one
+ * prepared statement serves all of them, and what it reads is bounded by pieces times page.
  *
  * The number of matching jobs is counted up to EXACT_TOTAL. What was found to be above is
  * remembered for a while with an estimate from PostgreSQL's statistics, for counting a hundred
@@ -46,6 +47,32 @@ struct filter {
     int64_t below; /* 0: from the newest */
     int64_t limit, offset;
 };
+
+/* The types and states to look in, as arrays of SQL. The files of batches are single documents. */
+struct pieces {
+    bool top, all; /* no filter but, perhaps, a type */
+    const char *types, *states, *file_states;
+};
+
+#define ALL_STATES "{pending,retrying,processing,completed,failed,cancelled}"
+
+static enum code choose_pieces(struct ctx *cx, const struct filter *f, struct pieces *p)
+{
+    const char *states = f->status ? ctx_printf(cx, "{%s}", f->status) : ALL_STATES;
+    *p = (struct pieces){.top = !f->status && !f->task_type && !f->parent && !f->children,
+                         .all = !f->status && !f->parent && f->children,
+                         .types = f->task_type
+                                      ? ctx_printf(cx, "{%s}", f->task_type)
+                                      : "{single_document,directory_batch,document_reprocess}",
+                         .states = "{}",
+                         .file_states = "{}"};
+    if (!p->top && !p->all && !f->parent)
+        p->states = states;
+    if (f->parent ? !f->task_type || strcmp(f->task_type, "single_document") == 0
+                  : f->children && f->status)
+        p->file_states = states;
+    return cx->failure.code;
+}
 
 static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest *in,
                              struct filter *f)
@@ -122,16 +149,16 @@ static enum code estimate_total(struct ctx *cx, struct jobs *jobs, const struct 
 }
 
 static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct filter *f,
-                             Localrag__V1__ListJobsResponse *out)
+                             const struct pieces *p, Localrag__V1__ListJobsResponse *out)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     out->total_is_estimate = true;
     if (remembered(f, &out->total))
         return CODE_OK;
-    TRY(db_run_planned(cx, jobs->db, &q_job_count,
-                       DB_ARGS(db_text(f->status), db_text(f->task_type), db_text(f->parent),
-                               db_bool(f->children), db_int(EXACT_TOTAL + 1)),
-                       &r));
+    TRY(db_run(cx, jobs->db, &q_job_count,
+               DB_ARGS(db_bool(p->top), db_bool(p->all), db_text(p->types), db_text(p->states),
+                       db_text(p->file_states), db_text(f->parent), db_int(EXACT_TOTAL + 1)),
+               &r));
     out->total = db_get_int(r, 0, 0);
     out->total_is_estimate = out->total > EXACT_TOTAL;
     return out->total_is_estimate ? estimate_total(cx, jobs, f, &out->total) : CODE_OK;
@@ -141,13 +168,16 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
                     Localrag__V1__ListJobsResponse *out)
 {
     struct filter f;
+    struct pieces p;
     TRY(read_filter(cx, in, &f));
+    TRY(choose_pieces(cx, &f, &p));
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run_planned(cx, jobs->db, &q_job_list,
-                       DB_ARGS(db_text(f.status), db_text(f.task_type), db_text(f.parent),
-                               db_bool(f.children), f.below ? db_int(f.below) : db_null(),
-                               db_int(f.offset), db_int(f.limit + 1)),
-                       &r));
+    TRY(db_run(cx, jobs->db, &q_job_list,
+               DB_ARGS(db_bool(p.top), db_bool(p.all), db_text(p.types), db_text(p.states),
+                       db_text(p.file_states), db_text(f.parent),
+                       f.below ? db_int(f.below) : db_null(), db_int(f.offset),
+                       db_int(f.limit + 1)),
+               &r));
     int n = (int)MIN((int64_t)db_rows(r), f.limit);
     out->jobs = ctx_array(cx, (size_t)n, sizeof(*out->jobs));
     if (!out->jobs)
@@ -160,5 +190,5 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
         out->next_page_token = ctx_printf(cx, "%lld", (long long)record_id(r, n - 1));
     out->limit = (int32_t)f.limit;
     out->offset = (int32_t)f.offset;
-    return count_total(cx, jobs, &f, out);
+    return count_total(cx, jobs, &f, &p, out);
 }

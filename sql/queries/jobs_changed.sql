@@ -8,7 +8,10 @@ FROM (SELECT 1) AS one LEFT JOIN (
         WHERE priority IN ('high', 'medium', 'low') AND status IN ('pending', 'retrying')
           AND ready_at > to_timestamp($1::double precision) AND ready_at < 'infinity'
         UNION ALL
-        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs WHERE status = 'processing'
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs WHERE pool_id IS NOT NULL
+        UNION ALL
+        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
+        WHERE task_type = 'directory_batch' AND status = 'processing' AND pool_id IS NULL
         UNION ALL
         SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
         WHERE completed_at > to_timestamp($1::double precision)) AS candidates
