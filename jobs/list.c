@@ -7,9 +7,9 @@
  * prepared statement serves all of them, and what it reads is bounded by pieces times page.
  *
  * The number of matching jobs is counted up to EXACT_TOTAL. What was found to be above is
- * remembered for a while with an estimate from PostgreSQL's statistics, for counting a hundred
- * thousand again for every page would cost more than the page. The memory is the process's: all its
- * threads ask the same database. Files of one batch are always counted. */
+ * remembered for a while with an estimate from PostgreSQL's statistics, and a count that took long
+ * for two seconds: counting for every page would cost more than the page. The memory is the
+ * process's: all its threads ask the same database. */
 #include "jobs/jobs.h"
 
 #include <pthread.h>
@@ -25,20 +25,24 @@ enum {
     DEFAULT_LIMIT = 50,
     MAX_LIMIT = 200,
     MAX_OFFSET = 1000000,
+    DEEP = 1000, /* what is skipped costs more than what is shown */
     EXACT_TOTAL = 100000,
+    QUICK_TOTAL = 10000, /* counted anew each time */
+    EXACT_MS = 2000,
     ESTIMATE_MS = 30000,
-    MAX_ESTIMATES = 128, /* filters without a batch are 70 */
+    MAX_TOTALS = 128, /* filters without a batch are 70 */
     MAX_KEY = 100
 };
 
-struct estimate {
+struct total {
     char key[MAX_KEY]; /* the filter */
     int64_t total, until_ms;
+    bool estimate;
 };
 
-static pthread_mutex_t estimates_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct estimate estimates[MAX_ESTIMATES];
-static unsigned estimates_next;
+static pthread_mutex_t totals_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct total totals[MAX_TOTALS];
+static unsigned totals_next;
 
 struct filter {
     const char *status, *task_type, *parent;
@@ -50,7 +54,8 @@ struct filter {
 
 /* The types and states to look in, as arrays of SQL. The files of batches are single documents. */
 struct pieces {
-    bool top, all; /* no filter but, perhaps, a type */
+    bool top,
+        all; /* one index from its end: with no filter but, perhaps, a type that most jobs have */
     const char *types, *states, *file_states;
 };
 
@@ -59,8 +64,11 @@ struct pieces {
 static enum code choose_pieces(struct ctx *cx, const struct filter *f, struct pieces *p)
 {
     const char *states = f->status ? ctx_printf(cx, "{%s}", f->status) : ALL_STATES;
-    *p = (struct pieces){.top = !f->status && !f->task_type && !f->parent && !f->children,
-                         .all = !f->status && !f->parent && f->children,
+    bool single = f->task_type && strcmp(f->task_type, "single_document") == 0;
+    bool any = !f->status && !f->parent;
+    *p = (struct pieces){.top = any && !f->children &&
+                                (!f->task_type || (single && f->offset >= DEEP)),
+                         .all = any && f->children,
                          .types = f->task_type
                                       ? ctx_printf(cx, "{%s}", f->task_type)
                                       : "{single_document,directory_batch,document_reprocess}",
@@ -68,8 +76,7 @@ static enum code choose_pieces(struct ctx *cx, const struct filter *f, struct pi
                          .file_states = "{}"};
     if (!p->top && !p->all && !f->parent)
         p->states = states;
-    if (f->parent ? !f->task_type || strcmp(f->task_type, "single_document") == 0
-                  : f->children && f->status)
+    if (f->parent ? !f->task_type || single : f->children && f->status)
         p->file_states = states;
     return cx->failure.code;
 }
@@ -111,40 +118,44 @@ static enum code read_filter(struct ctx *cx, const Localrag__V1__ListJobsRequest
     return CODE_OK;
 }
 
-static bool remembered(const struct filter *f, int64_t *ret_total)
+static bool remembered(const struct filter *f, Localrag__V1__ListJobsResponse *out)
 {
     bool found = false;
-    pthread_mutex_lock(&estimates_lock);
-    for (int i = 0; i < MAX_ESTIMATES && !found; i++) {
-        const struct estimate *e = &estimates[i];
-        found = e->until_ms > clk_mono_ms() && strcmp(e->key, f->key) == 0;
-        if (found)
-            *ret_total = e->total;
+    pthread_mutex_lock(&totals_lock);
+    for (int i = 0; i < MAX_TOTALS && !found; i++) {
+        const struct total *t = &totals[i];
+        found = t->until_ms > clk_mono_ms() && strcmp(t->key, f->key) == 0;
+        if (found) {
+            out->total = t->total;
+            out->total_is_estimate = t->estimate;
+        }
     }
-    pthread_mutex_unlock(&estimates_lock);
+    pthread_mutex_unlock(&totals_lock);
     return found;
 }
 
-static void remember(const struct filter *f, int64_t total)
+static void remember(const struct filter *f, const Localrag__V1__ListJobsResponse *out)
 {
-    pthread_mutex_lock(&estimates_lock);
-    struct estimate *e = &estimates[estimates_next++ % MAX_ESTIMATES];
-    *e = (struct estimate){.total = total, .until_ms = clk_mono_ms() + ESTIMATE_MS};
-    snprintf(e->key, sizeof(e->key), "%s", f->key);
-    pthread_mutex_unlock(&estimates_lock);
+    int64_t ms = out->total_is_estimate ? ESTIMATE_MS : EXACT_MS;
+    pthread_mutex_lock(&totals_lock);
+    struct total *t = &totals[totals_next++ % MAX_TOTALS];
+    *t = (struct total){.total = out->total,
+                        .until_ms = clk_mono_ms() + ms,
+                        .estimate = out->total_is_estimate};
+    snprintf(t->key, sizeof(t->key), "%s", f->key);
+    pthread_mutex_unlock(&totals_lock);
 }
 
 /* There are more than EXACT_TOTAL. The statistics know nothing of one batch. */
 static enum code estimate_total(struct ctx *cx, struct jobs *jobs, const struct filter *f,
-                                int64_t *ret_total)
+                                int64_t *total)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    if (!f->parent) {
-        TRY(db_run(cx, jobs->db, &q_job_estimate,
-                   DB_ARGS(db_text(f->status), db_text(f->task_type), db_bool(f->children)), &r));
-        *ret_total = MAX(*ret_total, db_get_int(r, 0, 0));
-    }
-    remember(f, *ret_total);
+    if (f->parent)
+        return CODE_OK;
+    TRY(db_run(cx, jobs->db, &q_job_estimate,
+               DB_ARGS(db_text(f->status), db_text(f->task_type), db_bool(f->children)), &r));
+    *total = MAX(*total, db_get_int(r, 0, 0));
     return CODE_OK;
 }
 
@@ -152,8 +163,7 @@ static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct fil
                              const struct pieces *p, Localrag__V1__ListJobsResponse *out)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    out->total_is_estimate = true;
-    if (remembered(f, &out->total))
+    if (remembered(f, out))
         return CODE_OK;
     TRY(db_run(cx, jobs->db, &q_job_count,
                DB_ARGS(db_bool(p->top), db_bool(p->all), db_text(p->types), db_text(p->states),
@@ -161,7 +171,11 @@ static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct fil
                &r));
     out->total = db_get_int(r, 0, 0);
     out->total_is_estimate = out->total > EXACT_TOTAL;
-    return out->total_is_estimate ? estimate_total(cx, jobs, f, &out->total) : CODE_OK;
+    if (out->total_is_estimate)
+        TRY(estimate_total(cx, jobs, f, &out->total));
+    if (out->total > QUICK_TOTAL)
+        remember(f, out);
+    return CODE_OK;
 }
 
 enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJobsRequest *in,

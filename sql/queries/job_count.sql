@@ -3,6 +3,7 @@ SELECT count(*) FROM (
     SELECT 1 FROM (
         (SELECT id FROM processing_jobs
          WHERE $1::boolean AND parent_job_id IS NULL AND task_type <> 'maintenance'
+           AND task_type = ANY ($3::text[])
          ORDER BY id DESC LIMIT $7::bigint)
         UNION ALL
         (SELECT id FROM processing_jobs WHERE $2::boolean AND task_type = ANY ($3::text[])

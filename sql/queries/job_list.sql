@@ -1,7 +1,7 @@
--- A page of the list, newest first, below id $7 (null: from the newest), $8 skipped, $9 at most. $1: every job
--- but files of batches and maintenance. $2: every job of types $3. Else jobs of types $3 in states $4, and
--- files in states $5 of batch $6 or of all. Each source is an index in the order of the list, and a row is
--- fetched only to be shown; one plan serves all filters. The columns are those of job_get.sql.
+-- A page of the list, newest first, below id $7 (null: from the newest), $8 skipped, $9 at most. Of the
+-- types $3: $1 jobs that are no files of batches, $2 all jobs, or those in states $4, and files in states
+-- $5 of batch $6 or of all. Each source is an index in the order of the list, a row is fetched only to be
+-- shown, and one plan serves all filters. The columns are those of job_get.sql.
 SELECT job_id, task_type, priority, status, date_part('epoch', created_at), date_part('epoch', started_at),
        date_part('epoch', completed_at), progress, progress_message, error_message, error_code, retry_count,
        max_retries, CASE WHEN status = 'retrying' THEN date_part('epoch', ready_at) END, worker_id,
@@ -12,7 +12,7 @@ WHERE id = ANY (ARRAY(
     SELECT id FROM (
         (SELECT id FROM processing_jobs
          WHERE $1::boolean AND parent_job_id IS NULL AND task_type <> 'maintenance'
-           AND id < coalesce($7::bigint, 9223372036854775807)
+           AND task_type = ANY ($3::text[]) AND id < coalesce($7::bigint, 9223372036854775807)
          ORDER BY id DESC LIMIT $8::bigint + $9::bigint)
         UNION ALL
         (SELECT id FROM processing_jobs

@@ -2,6 +2,7 @@
 /* test_pools.c - the lease of a worker pool: registering, beating, ending (jobs/pools.c, health.c).
  */
 #include "tests/support/fixture.h"
+#include "tests/support/wait.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -157,6 +158,47 @@ static void nonsense_from_one_worker_does_not_cost_the_pool_its_lease(void **sta
     assert_string_equal(fixture_sql("SELECT progress < 100 FROM processing_jobs"), "t");
 }
 
+static int64_t updates(const char *table, const char *kind)
+{
+    return fixture_number("SELECT n_tup_%supd FROM pg_stat_user_tables WHERE relname = '%s'", kind,
+                          table);
+}
+
+/* An index on what a beat writes would turn every beat into a write of all indexes of the row. */
+static void beats_with_progress_touch_no_index(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"processing_jobs", "worker_pools", "workers"};
+    enum { BEATS = 100, TABLES = ARRAY_LEN(tables) };
+    int64_t all[TABLES], hot[TABLES];
+    at_work(fixture_job("low"));
+    /* What a connection counted is seen for certain when it has ended. */
+    struct jobs *jobs = fixture_jobs();
+    assert_non_null(jobs);
+    for (unsigned i = 0; i < TABLES; i++) {
+        all[i] = updates(tables[i], "");
+        hot[i] = updates(tables[i], "hot_");
+    }
+    for (int i = 0; i < BEATS; i++) {
+        workers[1].progress_due = true;
+        workers[1].percent = i;
+        workers[1].pages_done = i;
+        workers[1].pages_total = BEATS;
+        workers[1].processed = i;
+        snprintf(workers[1].message, sizeof(workers[1].message), "Processing page %d", i);
+        OK(&fx.cx, pools_beat(&fx.cx, jobs, pool, workers, 2, &orders));
+    }
+    jobs_close(jobs);
+    for (unsigned i = 0; i < TABLES; i++) {
+        WAIT_UNTIL(20000, updates(tables[i], "") >= all[i] + BEATS - 1);
+        /* Now and then a page is full: that version moves to another one. */
+        if (updates(tables[i], "hot_") - hot[i] < BEATS * 9 / 10)
+            fail_msg("%s: only %d of %d updates were HOT", tables[i],
+                     (int)(updates(tables[i], "hot_") - hot[i]),
+                     (int)(updates(tables[i], "") - all[i]));
+    }
+}
+
 static void a_beat_brings_back_what_was_lost(void **state)
 {
     (void)state;
@@ -281,6 +323,7 @@ int main(void)
         TEST(waiting_jobs_are_counted_by_priority),
         TEST(a_beat_stores_progress_that_never_falls),
         TEST(nonsense_from_one_worker_does_not_cost_the_pool_its_lease),
+        TEST(beats_with_progress_touch_no_index),
         TEST(a_beat_brings_back_what_was_lost),
         TEST(a_beat_brings_back_what_an_operator_wants),
         TEST(a_dead_pool_is_told_at_its_next_beat),

@@ -54,8 +54,8 @@ def lists():
     """Every kind of filter, as jobs/list.c asks for it: whole lists, types and states, files."""
     def array(words):
         return "'{%s}'" % ",".join(words)
-    yield "true", "false", array(TYPES), "'{}'", "'{}'", "NULL"
     for types in (TYPES, TYPES[:1]):
+        yield "true", "false", array(types), "'{}'", "'{}'", "NULL"
         yield "false", "true", array(types), "'{}'", "'{}'", "NULL"
     for states in [STATES] + [(s,) for s in STATES]:
         for types in [(t,) for t in (*TYPES, "maintenance")] + ([TYPES] if states != STATES else []):
