@@ -25,7 +25,7 @@ SELECT gen_random_uuid(), 'single_document', 'medium', 'completed', t, t, t, 100
        jsonb_build_object('file_path', 'uploads/' || i, 'content_type', 'text/plain', 'file_size', 200),
        '{"page_count": 1}', 'general-1@bench', 1, 'Completed', 3, t, 1, gen_random_uuid(), 'small.txt', md5(i::text), true
 FROM (SELECT i, now() - interval '%(kept)d days'
-             + CASE WHEN i <= %(old)d THEN (i - %(old)d) ELSE i %% 5000000 + 1 END * interval '1 s' AS t
+             + CASE WHEN i <= %(old)d THEN (i - %(old)d) ELSE i %%%% 5000000 + 1 END * interval '1 s' AS t
       FROM generate_series(%%(first)d, %%(last)d) AS i) AS g
 """
 
@@ -67,6 +67,8 @@ def cleanup(report, stack, wanted):
         lib.wait_until("the loop has begun", lambda: len(loop.seconds) > 1, 30)
         skip = len(loop.seconds)
         took = remove(stack, wanted)
+        begun = len(loop.seconds)
+        lib.wait_until("the second is over", lambda: len(loop.seconds) > begun, 10)
     finally:
         loop.process.terminate()
         loop.process.wait()
