@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -306,12 +307,102 @@ def upload_request(name, data):
     return head + data + tail
 
 
-def psql(url, query):
-    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-c", query, url],
+def psql(url, query, file=None):
+    first = ["-f", file] if file else []
+    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t", *first, "-c", query, url],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CannotMeasure("psql: " + done.stderr.strip())
     return done.stdout
+
+
+def redis(*words):
+    """The answer of one command, as redis-cli prints it."""
+    done = subprocess.run(["redis-cli", "--no-auth-warning", "-u", os.environ["TEST_REDIS_URL"], *words],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CannotMeasure("redis-cli: " + (done.stderr or done.stdout).strip())
+    return done.stdout.strip()
+
+
+# ---- very many rows, and small jobs without the API ---------------------------------------------
+
+BULK = os.path.join(ROOT, "tests", "support", "bulk.sql")
+
+
+def fill(url, total, insert, sessions=2):
+    """Rows 1 to `total` of processing_jobs by `insert`, a statement that has %(first)d and %(last)d."""
+    started = time.monotonic()
+    # Indexes go before the rows and come back behind them. They are kept where every session sees them.
+    psql(url, file=BULK, query="SELECT pg_temp.indexes_off('processing_jobs'); "
+                               "CREATE TABLE bench_indexes AS SELECT * FROM bulk_indexes")
+    step = -(-total // sessions)
+    parts = [[(first, min(first + 99999, last)) for first in range(begin, last + 1, 100000)]
+             for begin, last in ((1 + i * step, min((i + 1) * step, total)) for i in range(sessions))]
+    run_all([lambda part=part: [psql(url, insert % {"first": a, "last": b}) for a, b in part] for part in parts])
+    psql(url, file=BULK, query="INSERT INTO bulk_indexes SELECT * FROM bench_indexes; DROP TABLE bench_indexes; "
+                               "SELECT pg_temp.indexes_on()")
+    psql(url, "VACUUM ANALYZE processing_jobs")
+    note("%d rows in %.0f s" % (total, time.monotonic() - started))
+
+
+def run_all(functions):
+    """All at once; the first failure is raised."""
+    failures = []
+
+    def run(function):
+        try:
+            function()
+        except Exception as e:  # pylint: disable=broad-except
+            failures.append(e)
+    threads = [threading.Thread(target=run, args=(f,)) for f in functions]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failures:
+        raise failures[0]
+
+
+class Loop:
+    """bench-loop (loop.c) on the database and queue of a Stack: its seconds, as it prints them."""
+
+    def __init__(self, stack, length, threads=8, pace_ms=0, how="submit"):
+        program = os.path.join(BIN, "bench-loop")
+        if not os.access(program, os.X_OK):
+            raise CannotMeasure("there is no \"%s\"; ./dev bench builds it" % program)
+        env = dict(os.environ, DATABASE_URL=stack.database, REDIS_URL=os.environ["TEST_REDIS_URL"],
+                   TASK_QUEUE_NAME=stack.name, DATA_PATH=stack.data, LOG_LEVEL="error")
+        self.seconds = []
+        self.process = subprocess.Popen([program, str(length), str(threads), str(pace_ms), how], env=env,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.seconds.append(json.loads(line))
+
+    def wait(self):
+        """Its seconds but for the first, which it needs to begin."""
+        self.process.wait()
+        self.reader.join()
+        if self.process.returncode != 0:
+            raise CannotMeasure("bench-loop ended with status %d" % self.process.returncode)
+        return self.seconds[1:]
+
+
+def all_of(seconds, what):
+    """Samples of all seconds, sorted."""
+    return sorted(v for s in seconds for v in s[what])
+
+
+def percentile(values, p):
+    return values[min(len(values) - 1, int(len(values) * p / 100))]
+
+
+def rate(seconds):
+    return sum(s["jobs"] for s in seconds) / len(seconds)
 
 
 # ---- processes ----------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
  *
  * An event is a short line of text. Anybody who can reach Redis can write one, so parsing is strict
  * and bounded, and nothing is believed beyond what event.h says. The newest progress of a job is
- * kept under {queue}:progress:JOB as well (an hour), for readers that were not listening. */
+ * kept under {queue}:progress:JOB as well, for readers that were not listening, until the row has
+ * it for certain: in an hour of small documents such keys would be most of Redis. */
 #include "jobs/event.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "jobs/queue.h"
 #include "jobs/state.h"
 
-enum { MAX_EVENT = 512 };
+enum { MAX_EVENT = 512, KEPT_MS = 30000 /* and as long as the row may be behind */ };
 
 const char *event_channel(struct ctx *cx, const struct settings *s)
 {
@@ -116,7 +117,7 @@ bool event_parse(const char *data, size_t len, struct event *ret_event)
     return ok;
 }
 
-static const char progress_script[] = "redis.call('SET', KEYS[1], ARGV[2], 'EX', '3600')\n"
+static const char progress_script[] = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                                       "return redis.call('PUBLISH', ARGV[1], ARGV[2])\n";
 
 static const char *state_line(struct ctx *cx, const struct event *e)
@@ -155,8 +156,10 @@ static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct even
     const char *key = suffix ? queue_key(cx, jobs->settings, suffix) : NULL;
     if (!key)
         return cx->failure.code;
-    const char *argv[] = {key, channel, line};
-    return kv_script(cx, jobs->kv, progress_script, 1, 3, argv, NULL);
+    const char *ttl =
+        ctx_printf(cx, "%lld", KEPT_MS + 2 * (long long)jobs->settings->progress_interval_ms);
+    const char *argv[] = {key, channel, line, ttl};
+    return ttl ? kv_script(cx, jobs->kv, progress_script, 1, 4, argv, NULL) : cx->failure.code;
 }
 
 void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event)

@@ -118,7 +118,8 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
                        db_column(&due, 2), db_column(&due, 3), db_column(&due, 4),
                        db_column(&due, 5)),
                &r));
-    if (db_get_int(r, 0, 0) == 0)
+    int64_t beats = db_get_int(r, 0, 0);
+    if (beats == 0)
         return ctx_fail(cx, CODE_CLAIM_LOST, "this pool was declared dead");
     memset(ret_orders, 0, sizeof(*ret_orders));
     ret_orders->want_running =
@@ -127,7 +128,7 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
     ret_orders->max_workers = db_is_null(r, 0, 4) ? -1 : (int)db_get_int(r, 0, 4);
     ret_orders->high_priority_workers = db_is_null(r, 0, 5) ? -1 : (int)db_get_int(r, 0, 5);
     read_lost(db_get(r, 0, 1), ret_orders);
-    return hand_back_strays(cx, jobs, pool_id, workers, n);
+    return beats % POOL_STRAYS_EVERY ? CODE_OK : hand_back_strays(cx, jobs, pool_id, workers, n);
 }
 
 enum code pools_close(struct ctx *cx, struct jobs *jobs, const char *pool_id)

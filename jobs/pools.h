@@ -9,7 +9,7 @@
 
 #include "jobs/jobs.h"
 
-enum { POOL_BEAT_MS = 2000, POOL_DEAD_MS = 10000 };
+enum { POOL_BEAT_MS = 2000, POOL_DEAD_MS = 10000, POOL_STRAYS_EVERY = 8 };
 
 struct pool_worker { /* one worker of this pool, as the beat writes it */
     char name[32]; /* "high-priority-1", "general-1" */
@@ -37,8 +37,8 @@ enum code pools_register(struct ctx *cx, struct jobs *jobs, const struct pool_wo
                          int n, char ret_pool_id[37]) MUST_CHECK;
 
 /* Renews, writes workers and due progress, reads back cancellations and the desired state: one
- * round trip. Jobs the database thinks this pool has, claimed more than 5 s ago and not in
- * `workers`, are handed back. CLAIM_LOST: dead. */
+ * round trip. Every POOL_STRAYS_EVERY beats, jobs the database thinks this pool has, claimed more
+ * than 5 s ago and not in `workers`, are handed back. CLAIM_LOST: dead. */
 enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
                      const struct pool_worker *workers, int n,
                      struct pool_orders *ret_orders) MUST_CHECK;

@@ -33,7 +33,17 @@
 #include "jobs/maintenance.h"
 #include "jobs/queue.h"
 
-enum { TICK_MS = 1000, GAP_MS = 3000, MAX_POOLS = 1024, SLICE = 5000, PURGE_MS = 60000 };
+enum {
+    TICK_MS = 1000,
+    GAP_MS = 3000,
+    MAX_POOLS = 1024,
+    SLICE = 5000,
+    FREE_MS = 10000, /* a look at all that is running, whether a pool died or not */
+    ALL_MS = 60000, /* a look at a lane's rows from the oldest on */
+    LATE_MS = 10000, /* a row may be seen so long after it became runnable */
+    LANES = 3,
+    PURGE_MS = 60000
+};
 
 struct seen_pool {
     char id[37];
@@ -47,6 +57,11 @@ struct sweep {
     struct seen_pool pools[MAX_POOLS];
     int n_pools;
     int64_t looked_ms; /* the last look at the pools */
+    bool dying; /* one has died just now */
+    int64_t freed_ms; /* the last look for jobs of dead pools */
+    int64_t now_ms; /* since 1970, by the database: when the tick began */
+    int64_t from_ms[LANES]; /* no row of this lane is runnable before it */
+    int64_t all_ms[LANES]; /* when all of them were looked at */
     int64_t purged_ms; /* the last look at pools that are long dead */
     bool redis_away; /* logged once an outage */
 };
@@ -95,9 +110,14 @@ static enum code look_at_pools(struct ctx *cx, struct sweep *s)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t now = clk_mono_ms();
+    s->dying = false;
     bool gap = now - s->looked_ms > GAP_MS;
     TRY(db_run(cx, s->jobs->db, &q_pools_alive, DB_NO_ARGS, &r));
     for (int i = 0; i < db_rows(r); i++) {
+        if (db_get_bool(r, i, 2)) {
+            s->dying = true;
+            continue;
+        }
         struct seen_pool *p = seen(s, db_get(r, i, 0));
         int64_t beats = db_get_int(r, i, 1);
         if (!p)
@@ -112,6 +132,7 @@ static enum code look_at_pools(struct ctx *cx, struct sweep *s)
             TRY(db_run(cx, s->jobs->db, &q_pool_mark_dead,
                        DB_ARGS(db_text(p->id), db_null(), db_null()), NULL));
             p->present = false;
+            s->dying = true;
         }
     }
     forget_absent(s);
@@ -215,18 +236,30 @@ static enum code push_rows(struct ctx *cx, struct jobs *jobs, const char *priori
     return queue_push(cx, jobs, priority, true, entries, n);
 }
 
-static enum code feed_older(struct ctx *cx, struct jobs *jobs, const char *priority,
+/* Nothing before from_ms is looked at for most ticks: while a snapshot is held (a dump, a report)
+ * every job that has ended since stays in the index, and a scan from its beginning reads them all.
+ */
+static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *priority,
                             const struct queue_lane *lane)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    TRY(db_run(cx, jobs->db, &q_sweep_older,
+    int64_t now = clk_mono_ms();
+    bool all = !s->all_ms[l] || now - s->all_ms[l] >= ALL_MS;
+    TRY(db_run(cx, s->jobs->db, &q_sweep_older,
                DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(),
-                       db_int(SLICE)),
+                       db_int(SLICE), db_int(all ? 0 : s->from_ms[l])),
                &r));
     /* An empty lane (Redis lost it) and more rows than a slice: the rest is behind the tail. */
     if (!lane->size && db_rows(r) == SLICE)
-        TRY(queue_mark_overflow(cx, jobs, priority));
-    return push_rows(cx, jobs, priority, r);
+        TRY(queue_mark_overflow(cx, s->jobs, priority));
+    TRY(push_rows(cx, s->jobs, priority, r));
+    int64_t oldest = db_rows(r)   ? db_get_int(r, 0, 1)
+                     : lane->size ? MIN(lane->head_ms, s->now_ms)
+                                  : s->now_ms;
+    s->from_ms[l] = MAX(0, oldest - LATE_MS);
+    if (all)
+        s->all_ms[l] = now;
+    return CODE_OK;
 }
 
 /* True when the rows behind the tail all fitted into one slice: the end was reached. */
@@ -241,12 +274,13 @@ static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *prior
     return push_rows(cx, jobs, priority, r);
 }
 
-static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priority)
+static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *priority)
 {
+    struct jobs *jobs = s->jobs;
     struct queue_lane lane;
     bool end;
     TRY(queue_look(cx, jobs, priority, &lane));
-    TRY(feed_older(cx, jobs, priority, &lane));
+    TRY(feed_older(cx, s, l, priority, &lane));
     TRY(queue_look(cx, jobs, priority, &lane));
     if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
         return CODE_OK;
@@ -262,9 +296,9 @@ static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priori
 
 static void feed_lanes(struct ctx *cx, struct sweep *s)
 {
-    static const char *const lanes[] = {"high", "medium", "low"};
-    for (unsigned i = 0; i < ARRAY_LEN(lanes); i++) {
-        if (feed_lane(cx, s->jobs, lanes[i]) == CODE_OK)
+    static const char *const lanes[LANES] = {"high", "medium", "low"};
+    for (int i = 0; i < LANES; i++) {
+        if (feed_lane(cx, s, i, lanes[i]) == CODE_OK)
             continue;
         if (!s->redis_away)
             log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i],
@@ -305,6 +339,17 @@ struct tick_news {
     int n_maintenance;
 };
 
+/* All that is running is looked through, dead versions of rows too: not without a reason. */
+static enum code free_when_due(struct ctx *cx, struct sweep *s, struct tick_news *news)
+{
+    int64_t now = clk_mono_ms();
+    if (!s->dying && s->freed_ms && now - s->freed_ms < FREE_MS)
+        return CODE_OK;
+    TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
+    s->freed_ms = now;
+    return CODE_OK;
+}
+
 /* Batches come last: from then on their files wait for this transaction. */
 static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, int *ret_sleep_ms)
 {
@@ -312,8 +357,9 @@ static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, i
     TRY(db_run(cx, s->jobs->db, &q_sweep_lock, DB_NO_ARGS, &lock));
     if (!db_get_bool(lock, 0, 0))
         return CODE_OK;
+    s->now_ms = db_get_int(lock, 0, 1);
     TRY(look_at_pools(cx, s));
-    TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
+    TRY(free_when_due(cx, s, news));
     TRY(purge_pools(cx, s));
     TRY(maintenance_submit(cx, s->jobs, &news->maintenance, &news->n_maintenance));
     feed_lanes(cx, s);

@@ -4,7 +4,7 @@
 -- Progress of a row that a finish has locked is left out: waiting would cost the pool its lease.
 WITH beat AS (
     UPDATE worker_pools SET heartbeat_at = now(), beats = beats + 1
-    WHERE pool_id = $1::uuid AND dead_at IS NULL RETURNING pool_id),
+    WHERE pool_id = $1::uuid AND dead_at IS NULL RETURNING pool_id, beats),
 seen AS (
     UPDATE workers AS w
     SET is_running = n.running, processed_count = n.processed, failed_count = n.failed,
@@ -36,6 +36,6 @@ lost AS (
     WHERE NOT EXISTS (
         SELECT 1 FROM processing_jobs AS j
         WHERE j.job_id = h.job AND j.claim_epoch = h.epoch AND j.status = 'processing'))
-SELECT (SELECT count(*) FROM beat), array_to_string(lost.jobs, ','),
+SELECT (SELECT beats FROM beat), array_to_string(lost.jobs, ','),
        c.running, c.now, c.max_workers, c.high_priority_workers
 FROM lost LEFT JOIN worker_control AS c ON true

@@ -1,2 +1,3 @@
--- What a sweeper watches.
-SELECT pool_id, beats FROM worker_pools WHERE dead_at IS NULL
+-- What a sweeper watches; and pools whose end somebody has seen just now.
+SELECT pool_id, beats, dead_at IS NOT NULL FROM worker_pools
+WHERE dead_at IS NULL OR dead_at > now() - interval '15 seconds'

@@ -54,6 +54,40 @@ static void a_push_that_was_lost_is_made_up_for(void **state)
     assert_int_equal(REDIS("ZSCORE", fixture_key("medium"), id).type, KV_TEXT);
 }
 
+/* A sweeper that has looked before does not begin with the oldest row again, but nothing may be
+ * lost. */
+static void a_row_is_found_again_by_the_same_sweeper(void **state)
+{
+    (void)state;
+    struct sweep *s;
+    int sleep_ms;
+    const char *old = fixture_job("medium"), *young = fixture_job("medium");
+    fixture_sql(
+        "UPDATE processing_jobs SET ready_at = now() - interval '1 hour' WHERE job_id = '%s'", old);
+    age(young);
+    OK(&fx.cx, sweep_new(&fx.cx, fx.jobs, &s));
+    for (int i = 0; i < 3; i++) { /* each time Redis has lost all, or only the oldest was taken */
+        fixture_forget_redis();
+        OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+        assert_int_equal(lane("medium"), 2);
+        REDIS("ZREM", fixture_key("medium"), old);
+        OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+        assert_int_equal(lane("medium"), 2);
+    }
+    /* A transaction that took its time: older than the head, and committed after it was looked for.
+     */
+    OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, old));
+    fixture_forget_redis();
+    OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+    fixture_sql(
+        "UPDATE processing_jobs SET ready_at = now() - interval '9 seconds' WHERE job_id = '%s'",
+        young);
+    fixture_forget_redis();
+    OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+    assert_int_equal(lane("medium"), 1);
+    sweep_free(s);
+}
+
 static void an_older_row_is_found_though_newer_ones_are_in_the_lane(void **state)
 {
     (void)state;
@@ -325,6 +359,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup(f, fixture_empty)
     const struct CMUnitTest tests[] = {
         TEST(a_push_that_was_lost_is_made_up_for),
+        TEST(a_row_is_found_again_by_the_same_sweeper),
         TEST(an_older_row_is_found_though_newer_ones_are_in_the_lane),
         TEST(redis_that_lost_everything_is_filled_from_the_rows),
         TEST(only_rows_that_may_run_are_pushed),

@@ -161,7 +161,7 @@ CASES = {
     "sweep_newer": Case("'medium'", "floor(extract(epoch FROM now() - interval '1 day') * 1000)::bigint", 5000,
                         rows=5000, blocks=6000, why="a slice of 5,000"),
     "sweep_next": Case(),
-    "sweep_older": [Case("'medium'", h, 5000, rows=5000, blocks=6000, why="a slice of 5,000") for h in
+    "sweep_older": [Case("'medium'", h, 5000, 0, rows=5000, blocks=6000, why="a slice of 5,000") for h in
                     ("NULL", "floor(extract(epoch FROM now() - interval '1 day') * 1000)::bigint")],
     "worker_control_get": Case(),
     "worker_control_set": Case("true", "false", 4, 2),
