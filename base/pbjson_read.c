@@ -47,9 +47,13 @@ ProtobufCMessage *pbjson_new(struct ctx *cx, const ProtobufCMessageDescriptor *d
 static enum code read_integer(struct ctx *cx, const json_t *j, const char *name, int64_t min,
                               int64_t max, int64_t *ret_value)
 {
-    if (!json_is_integer(j))
+    /* JSON has one kind of number: 5.0 is the integer 5, to JSON Schema and to proto3 JSON too.
+     * Beyond 2^53 a double is not that exact. */
+    double d = json_number_value(j);
+    bool whole = json_is_real(j) && d >= -0x1p53 && d <= 0x1p53 && d == (double)(int64_t)d;
+    if (!json_is_integer(j) && !whole)
         return wrong(cx, name, "an integer");
-    int64_t v = json_integer_value(j);
+    int64_t v = whole ? (int64_t)d : json_integer_value(j);
     if (v < min || v > max)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"%s\": %lld is out of range", name,
                         (long long)v);
@@ -400,9 +404,13 @@ enum code pbjson_read(struct ctx *cx, const ProtobufCMessageDescriptor *d, const
     json_error_t error;
     CLEANUP(drop_tree)
     json_t *tree = json_loadb(json, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!tree)
+    if (!tree) { /* the library's own words for a NUL name a flag of its */
+        enum json_error_code why = json_error_code(&error);
+        bool nul = why == json_error_null_character || why == json_error_null_byte_in_key;
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "not valid JSON: %s (line %d, column %d)",
-                        error.text, error.line, error.column);
+                        nul ? "the character \\u0000 is not allowed" : error.text, error.line,
+                        error.column);
+    }
     ProtobufCMessage *m = pbjson_new(cx, d);
     if (!m)
         return CODE_OUT_OF_MEMORY;

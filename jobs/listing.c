@@ -116,9 +116,9 @@ enum code listing_check_patterns(struct ctx *cx, char *const *patterns, size_t n
         list[i] = patterns[i];
         while (str_starts(list[i], "**/")) /* `recursive` says that */
             list[i] += 3;
-        if (!*list[i] || strlen(list[i]) > LISTING_MAX_PATTERN)
+        if (!*list[i] || str_utf8_count(list[i], strlen(list[i])) > LISTING_MAX_PATTERN)
             return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                            "file_patterns: a pattern is empty or longer than %d bytes",
+                            "file_patterns: a pattern is empty or longer than %d characters",
                             LISTING_MAX_PATTERN);
         if (strchr(list[i], '/'))
             return ctx_fail(cx, CODE_INVALID_ARGUMENT,

@@ -11,7 +11,7 @@ enum {
     LISTING_MAX_FILES = 1000000,
     LISTING_MAX_DEPTH = 64,
     LISTING_MAX_PATTERNS = 100,
-    LISTING_MAX_PATTERN = 255
+    LISTING_MAX_PATTERN = 255 /* characters */
 };
 
 /* What to list. Borrowed. */

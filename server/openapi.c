@@ -121,6 +121,17 @@ static void put_params(struct spec *s, const struct method *m)
     openapi_close(&s->out, ']');
 }
 
+#define LANGUAGE "[a-z]{2,3}(_[a-z]{2,4}){0,2}" /* server/upload.c */
+#define BETWEEN "[, \\t\\r\\n]"
+
+/* A form has no lists: a name may come several times, or once with commas. */
+static const char languages_schema[] =
+    "{\"anyOf\":[{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":\"string\","
+    "\"pattern\":\"^(" LANGUAGE ")?$\",\"examples\":[\"eng\"]}},"
+    "{\"type\":\"string\",\"examples\":[\"eng,deu\"],\"pattern\":\"^" BETWEEN "*(" LANGUAGE
+    "(" BETWEEN "+" LANGUAGE "){0,15})?" BETWEEN "*$\"}],"
+    "\"description\":\"Languages for OCR, as eng or de; unset: OCR_LANGUAGES.\"}";
+
 static void put_form(struct spec *s)
 {
     const ProtobufCMessageDescriptor *d = &localrag__v1__upload_metadata__descriptor;
@@ -138,7 +149,10 @@ static void put_form(struct spec *s)
         if (strcmp(name, "filename") == 0 || strcmp(name, "content_type") == 0 ||
             strcmp(name, "idempotency_key") == 0)
             continue; /* of the file part; a header */
-        openapi_field(s, name, d, &d->fields[i], OPENAPI_PARAM);
+        if (strcmp(name, "languages") == 0)
+            openapi_raw(b, name, languages_schema);
+        else
+            openapi_field(s, name, d, &d->fields[i], OPENAPI_PARAM);
     }
     openapi_close(b, '}');
     openapi_raw(b, "required", "[\"file\"]");
@@ -238,6 +252,31 @@ static void put_errors(struct spec *s, const struct method *m)
     }
 }
 
+/* OpenAPI 3.1 leaves open what the schema of a stream describes; as in 3.2 it is one event. */
+static void put_event(struct spec *s, const struct method *m)
+{
+    struct buf *b = &s->out;
+    const ProtobufCFieldDescriptor *job = field_of(m->output, "job");
+    openapi_open(b, "schema", '{');
+    openapi_put(b, "type", "object");
+    openapi_open(b, "properties", '{');
+    openapi_raw(b, "id", "{\"type\":\"string\"}");
+    openapi_raw(b, "event", "{\"enum\":[\"state\",\"progress\",\"failure\"]}");
+    openapi_open(b, "data", '{');
+    openapi_put(b, "type", "string");
+    openapi_put(b, "contentMediaType", "application/json");
+    openapi_open(b, "contentSchema", '{');
+    openapi_open(b, "anyOf", '[');
+    openapi_ref(s, NULL, job ? job->descriptor : m->output, OPENAPI_ANSWER);
+    openapi_raw(b, NULL, "{\"$ref\":\"#/components/schemas/Error\"}");
+    openapi_close(b, ']');
+    openapi_close(b, '}');
+    openapi_close(b, '}');
+    openapi_close(b, '}');
+    openapi_raw(b, "required", "[\"event\",\"data\"]");
+    openapi_close(b, '}');
+}
+
 static void put_stream(struct spec *s, const struct method *m)
 {
     struct buf *b = &s->out;
@@ -248,11 +287,9 @@ static void put_stream(struct spec *s, const struct method *m)
         "first (\"connected\") and every 15 s.");
     openapi_open(b, "content", '{');
     openapi_open(b, "text/event-stream", '{');
-    openapi_raw(b, "schema", "{\"type\":\"string\"}");
+    put_event(s, m);
     openapi_close(b, '}');
     openapi_close(b, '}');
-    const ProtobufCFieldDescriptor *job = field_of(m->output, "job");
-    openapi_ref(s, "x-event-data", job ? job->descriptor : m->output, OPENAPI_ANSWER);
 }
 
 static void put_answers(struct spec *s, const struct method *m)

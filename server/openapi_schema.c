@@ -35,7 +35,6 @@ static const struct {
     {"StartWorkersRequest", "max_workers", "\"minimum\":1,\"maximum\":256"},
     {"StartWorkersRequest", "high_priority_workers", "\"minimum\":0,\"maximum\":255"},
     {"UploadMetadata", "idempotency_key", "\"maxLength\":255"},
-    {"UploadMetadata", "languages", "\"maxItems\":32"},
     {NULL, "limit", "\"minimum\":0,\"maximum\":1000,\"default\":100"},
     {NULL, "page_token", "\"pattern\":\"^([0-9]{1,9})?$\""},
     {NULL, "job_id", UUID ",\"examples\":[\"7c9e6679-7425-40de-944b-e07fc1f90ae7\"]"},
@@ -47,9 +46,8 @@ static const struct {
 static const struct {
     const char *message, *field, *json;
 } item_limits[] = {
-    {"UploadMetadata", "languages", "\"pattern\":\"^([a-z_]{2,20})?$\",\"examples\":[\"eng\"]"},
     {"IngestDirectoryRequest", "file_patterns",
-     "\"pattern\":\"^[^/\\\\u0000]+$\",\"maxLength\":60,\"examples\":[\"*.pdf\"]"},
+     "\"pattern\":\"^([*][*]/)*[^/\\\\u0000]{1,255}$\",\"examples\":[\"*.pdf\"]"},
 };
 
 /* Fields that a request cannot do without and that are not in its path. */
@@ -126,7 +124,10 @@ static void put_message(struct spec *s, const ProtobufCMessageDescriptor *d, enu
         put_type(&s->out, "string", "date-time", nullable);
         return;
     case PBJSON_STRUCT:
-        put_type(&s->out, "object", NULL, nullable);
+        if (use == OPENAPI_ANSWER)
+            put_type(&s->out, "object", NULL, nullable);
+        else
+            put_named(s, "JsonObject", nullable);
         return;
     case PBJSON_LIST:
         put_type(&s->out, "array", NULL, nullable);
@@ -335,8 +336,20 @@ static void put_component(struct spec *s, const ProtobufCMessageDescriptor *d, e
     openapi_close(b, '}');
 }
 
+/* Any JSON, as far as PostgreSQL can keep it. */
+static const char json_object[] =
+    "{\"type\":\"object\",\"description\":\"Any JSON object, at most 64 KiB, without NUL.\","
+    "\"propertyNames\":{" NO_NUL "},\"additionalProperties\":{\"$ref\":"
+    "\"#/components/schemas/JsonValue\"},\"examples\":[{\"project\":\"lighthouse\"}]}";
+static const char json_value[] =
+    "{\"anyOf\":[{\"type\":[\"null\",\"boolean\",\"number\"]},{\"type\":\"string\"," NO_NUL "},"
+    "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JsonValue\"}},"
+    "{\"$ref\":\"#/components/schemas/JsonObject\"}]}";
+
 void openapi_components(struct spec *s)
 {
+    openapi_raw(&s->out, "JsonObject", json_object);
+    openapi_raw(&s->out, "JsonValue", json_value);
     for (size_t i = 0; i < s->n_types; i++) /* the list grows meanwhile */
         if (s->types[i].is_enum)
             put_enum(s, s->types[i].descriptor);

@@ -24,7 +24,7 @@ enum {
     FORM_OVERHEAD = 1024 * 1024, /* what a form may be larger than its file */
     METADATA_LIMIT = 64 * 1024,
     FIELD_LIMIT = 4096,
-    MAX_LANGUAGES = 32,
+    MAX_LANGUAGES = 16,
     MAX_KEY = 255,
 };
 

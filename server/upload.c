@@ -123,6 +123,22 @@ static const char *three_letters(const char *language)
     return language;
 }
 
+/* As Tesseract names them: "eng", "chi_sim_vert"; or two letters. server/openapi.c says the same.
+ */
+static bool is_language(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
+    if (n < 2 || n > 3)
+        return false;
+    s += n;
+    for (int more = 0; more < 2 && *s == '_'; more++, s += n + 1) {
+        n = strspn(s + 1, "abcdefghijklmnopqrstuvwxyz");
+        if (n < 2 || n > 4)
+            return false;
+    }
+    return !*s;
+}
+
 static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetadata *m,
                                  struct job_submission *s)
 {
@@ -132,12 +148,10 @@ static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetad
     if (!list)
         return cx->failure.code;
     for (size_t i = 0; i < m->n_languages; i++) {
-        const char *l = m->languages[i];
-        if (strspn(l, "abcdefghijklmnopqrstuvwxyz_") != strlen(l) || strlen(l) < 2 ||
-            strlen(l) > 20)
+        if (!is_language(m->languages[i]))
             return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                            "languages: \"%.40s\" is not a language, as eng", l);
-        list[i] = three_letters(l);
+                            "languages: \"%.40s\" is not a language, as eng", m->languages[i]);
+        list[i] = three_letters(m->languages[i]);
     }
     s->languages = list;
     return CODE_OK;

@@ -188,6 +188,17 @@ static void reads_enum_names_in_any_form(void **state)
     }
 }
 
+static void a_whole_number_is_an_integer(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"{\"limit\":5}", "{\"limit\":5.0}", "{\"limit\":0.5e1}"};
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        Localrag__V1__ListJobsRequest *in =
+            must_read(&localrag__v1__list_jobs_request__descriptor, forms[i]);
+        assert_int_equal(in->limit, 5);
+    }
+}
+
 static void refuses_bad_json(void **state)
 {
     (void)state;
@@ -198,7 +209,8 @@ static void refuses_bad_json(void **state)
         {"{", "not valid JSON"},
         {"{} x", "not valid JSON"},
         {"{\"limit\":1,\"limit\":2}", "not valid JSON"},
-        {"{\"page_token\":\"\\u0000\"}", "not valid JSON"},
+        {"{\"page_token\":\"\\u0000\"}", "not valid JSON: the character \\u0000 is not allowed"},
+        {"{\"a\\u0000b\":1}", "not valid JSON: the character \\u0000 is not allowed"},
         {"{\"page_token\":\"\xff\"}", "not valid JSON"},
         {"{\"limit\":NaN}", "not valid JSON"},
         {"{\"limit\":99999999999999999999}", "not valid JSON"},
@@ -207,7 +219,9 @@ static void refuses_bad_json(void **state)
         {"{\"limit\":\"x\",\"a\":1}", "field \"limit\": expected an integer\nunknown field \"a\""},
         {"{\"limits\":1}", "unknown field \"limits\""},
         {"{\"limit\":\"1\"}", "field \"limit\": expected an integer"},
-        {"{\"limit\":1.0}", "field \"limit\": expected an integer"},
+        {"{\"limit\":1.5}", "field \"limit\": expected an integer"},
+        {"{\"limit\":1e300}", "field \"limit\": expected an integer"},
+        {"{\"limit\":3e9}", "field \"limit\": 3000000000 is out of range"},
         {"{\"limit\":2147483648}", "field \"limit\": 2147483648 is out of range"},
         {"{\"include_children\":1}", "field \"include_children\": expected true or false"},
         {"{\"status\":\"done\"}", "field \"status\": \"done\" is not one of pending, processing"},
@@ -328,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_what_it_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(reads_a_choice_by_its_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(reads_enum_names_in_any_form, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_whole_number_is_an_integer, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_bad_json, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_deep_nesting, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_more_than_the_arena_holds, setup, teardown),

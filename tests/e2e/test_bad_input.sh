@@ -41,6 +41,15 @@ check "a wrong method is 405" same 405 "$REST_STATUS"
 
 upload "$DATA/text.pdf" -F "metadata=no json"
 check "metadata that is no JSON is 400" same 400 "$REST_STATUS"
+upload "$DATA/text.pdf" -F "languages=null"
+check "a language that cannot be one is 400" same 400 "$REST_STATUS"
+check "and is named" has "$REST_BODY" '\"null\" is not a language'
+rest --json '{"max_workers": 2, "high_priority_workers": 2}' /api/v1/workers/start
+check "as many high-priority workers as workers are 400" same 400 "$REST_STATUS"
+check "with the reason" has "$REST_BODY" "high_priority_workers: 2 is not below max_workers"
+rest --json '{"directory_path": "nothing/here"}' /api/v1/documents/ingest-directory
+check "a directory that does not exist is 400" same 400 "$REST_STATUS"
+check "and is named" has "$REST_BODY" nothing/here
 upload "$DATA/text.pdf"
 job_wait "$JOB"
 check "a good document still completes" same completed "$(field status)"

@@ -232,8 +232,9 @@ static void what_the_client_says_about_it_is_checked(void **state)
     REFUSES(idempotency_key, long_key);
     REFUSES(idempotency_key, (char *)"\xff");
     REFUSES(priority, (Localrag__V1__Priority)77);
-    char *const bad_languages[] = {(char *)"../eng", (char *)"E", (char *)"x", (char *)"eng+deu",
-                                   (char *)"abcdefghijklmnopqrstuvwxyz"};
+    char *const bad_languages[] = {(char *)"../eng",         (char *)"E",        (char *)"x",
+                                   (char *)"eng+deu",        (char *)"null",     (char *)"chi_",
+                                   (char *)"chi_sim_vert_x", (char *)"chi_simpl"};
     for (unsigned i = 0; i < ARRAY_LEN(bad_languages); i++) {
         localrag__v1__upload_metadata__init(&meta);
         meta.filename = (char *)"a.pdf";
@@ -309,14 +310,14 @@ static void a_password_too_long_to_be_one_is_refused(void **state)
 static void languages_are_those_of_the_reader(void **state)
 {
     (void)state;
-    char *names[] = {(char *)"de", (char *)"eng"};
+    char *names[] = {(char *)"de", (char *)"eng", (char *)"chi_sim_vert"};
     meta.languages = names;
-    meta.n_languages = 2;
+    meta.n_languages = 3;
     meta.priority = LOCALRAG__V1__PRIORITY__PRIORITY_LOW;
     OK(&fx.cx, send_pdf());
     assert_string_equal(fixture_sql(
                             "SELECT priority || (payload->'languages')::text FROM processing_jobs"),
-                        "low[\"deu\", \"eng\"]");
+                        "low[\"deu\", \"eng\", \"chi_sim_vert\"]");
 }
 
 static void a_closed_queue_takes_no_bytes(void **state)
