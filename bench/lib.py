@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import http.client
 import json
+import math
 import os
 import random
 import re
@@ -119,7 +120,8 @@ class Stack:
             raise
         return self
 
-    def start(self):
+    def environment(self):
+        """What the programs of this stack are started with."""
         ours = re.compile("(TASK_|POSTGRES_|REDIS_|OCR_|EXTRACT_|LOG_|DATABASE_URL$|HOST$|DATA_PATH$|UPLOADS_PATH$)")
         env = {k: v for k, v in os.environ.items() if not ours.match(k)}
         env.update(DATABASE_URL=self.database, REDIS_URL=os.environ["TEST_REDIS_URL"],
@@ -127,10 +129,18 @@ class Stack:
                    ADMIN_PORT=str(self.admin_port), DATA_PATH=self.data, TMPDIR=self.spare,
                    LOG_FORMAT="text", SHUTDOWN_GRACE="1")
         env.update({k: str(v) for k, v in self.settings.items()})
+        return env
+
+    def program(self, name, **settings):
+        """Starts one of them; its log is the stack's."""
+        env = self.environment()
+        env.update({k: str(v) for k, v in settings.items()})
         with open(self.log, "ab") as log:
-            self.server = subprocess.Popen([os.path.join(BIN, "localrag-server")], cwd=self.tmp, env=env,
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+            return subprocess.Popen([os.path.join(BIN, name)], cwd=self.tmp, env=env, stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log, start_new_session=True)
+
+    def start(self):
+        self.server = self.program("localrag-server")
         wait_until("the server is healthy", self.healthy, 90)
 
     def healthy(self):
@@ -452,6 +462,17 @@ def cpu_seconds(pid):
     except (OSError, IndexError):
         stat = stat_of(pid)
         return (int(stat[1][11]) + int(stat[1][12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+
+
+def tree(pid):
+    """The process and all below it."""
+    return [pid] + [p for child in children(pid) for p in tree(child)]
+
+
+def percentile(values, p):
+    """By nearest rank: a value that was measured."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(p / 100 * len(ordered)) - 1)]
 
 
 def kilobytes(pid, file, key):

@@ -53,7 +53,17 @@ static int show_help(const struct args *args)
     return app_write(&b) ? 0 : EXIT_OTHER;
 }
 
-static int run_command(struct app *app)
+/* How to call this program again, as it was called: what a person can paste into a shell. */
+static const char *called_as(struct ctx *cx, const char *argv0, const char *server)
+{
+    const char *name = argv0 && *argv0 ? argv0 : "localrag";
+    bool plain = !strpbrk(name, " \t\n'\"\\\\$&;|<>()*?[]#~`!{}");
+    const char *quote = plain || strchr(name, '\'') ? "" : "'";
+    return ctx_printf(cx, "%s%s%s%s%s", quote, name, quote, server ? " --server " : "",
+                      server ? server : "");
+}
+
+static int run_command(struct app *app, const char *argv0)
 {
     const struct args *args = app->args;
     const char *server = setting(args, "server", "LOCALRAG_SERVER");
@@ -64,9 +74,7 @@ static int run_command(struct app *app)
         .tls_ca = args_get(args, "tls-ca"),
         .timeout_ms = args_ms(args, "timeout", 0),
     };
-    app->program = "localrag";
-    if (args_has(args, "server"))
-        app->program = ctx_printf(app->cx, "localrag --server %s", server ? server : "");
+    app->program = called_as(app->cx, argv0, args_has(args, "server") ? server : NULL);
     if (!args->cmd->offline && conn_open(app->cx, &settings, &conn) != CODE_OK)
         return app_usage(app, "%s", ctx_message(app->cx));
     app->conn = conn;
@@ -93,7 +101,7 @@ int main(int argc, char **argv)
         app.quiet = args_has(&args, "quiet");
         app.tty = is_terminal();
         app.color = wants_color(&args);
-        status = run_command(&app);
+        status = run_command(&app, argv[0]);
     }
     ctx_done(&cx);
     return status;

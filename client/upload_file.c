@@ -38,7 +38,8 @@ static enum code open_file(struct ctx *cx, const char *path, int *ret_fd, int64_
     if (*ret_fd < 0 || fstat(*ret_fd, &st) != 0)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "%s", strerror(errno));
     if (S_ISDIR(st.st_mode))
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "it is a directory; name the files in it");
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
+                        "it is a directory; name the files in it, or see ingest");
     *ret_size = S_ISREG(st.st_mode) ? st.st_size : 0;
     return CODE_OK;
 }

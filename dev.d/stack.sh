@@ -277,15 +277,17 @@ cmd_run() {
     [ ${#files[@]} -gt 0 ] || files=("$ROOT/docs/sample.pdf")
     stack_up
     # A slice stays far below the limit on the length of a command line.
-    local status=0 i
+    # It says what to call next in the words it was called with.
+    local status=0 i cli=$BIN/localrag
+    [ "$PWD" != "$ROOT" ] || cli=${cli#"$ROOT/"}
     for ((i = 0; i < ${#files[@]}; i += 500)); do
-        "$BIN/localrag" --server "$GRPC" upload "${files[@]:i:500}" || status=$?
+        "$cli" --server "$GRPC" upload "${files[@]:i:500}" || status=$?
     done
     echo
     echo "Everything keeps running. Look around:"
     echo "  browser     $HTTP/"
     echo "  jobs        curl $HTTP/api/v1/jobs"
-    echo "              build/release/bin/localrag --server $GRPC jobs list"
+    echo "              $cli --server $GRPC jobs list"
     echo "  stop        ./dev down"
     return "$status"
 }

@@ -66,16 +66,21 @@ static bool has_dots(const char *path)
     return false;
 }
 
-static enum code forbidden(struct ctx *cx, const char *path)
+static enum code forbidden(struct ctx *cx, const struct settings *s, const char *path)
 {
+    CLEANUP(buf_done) struct buf roots = BUF_INIT(1000);
+    for (char **root = s->ingest_roots; root && *root; root++)
+        buf_printf(&roots, "%s%s", roots.len ? ", " : "", *root);
     return ctx_fail(cx, CODE_PERMISSION_DENIED,
-                    "directory_path: \"%.500s\" is not inside INGEST_ROOTS", path);
+                    "directory_path: \"%.500s\" is not inside INGEST_ROOTS, the directories that "
+                    "the server was allowed to read: %s",
+                    path, buf_failed(&roots) ? "(many)" : buf_cstr(&roots));
 }
 
 static enum code why_not(struct ctx *cx, const struct settings *s, const char *path, int error)
 {
     if (!is_named_inside(s, path))
-        return forbidden(cx, path);
+        return forbidden(cx, s, path);
     return ctx_fail(cx, error == EACCES ? CODE_PERMISSION_DENIED : CODE_INVALID_ARGUMENT,
                     "directory_path: could not open \"%.500s\": %s", path, strerror(error));
 }
@@ -89,7 +94,7 @@ enum code roots_resolve(struct ctx *cx, const struct settings *s, const char *pa
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "directory_path: \"%.500s\" contains \"..\"",
                         path);
     if (!s->ingest_roots || !*s->ingest_roots)
-        return forbidden(cx, path);
+        return forbidden(cx, s, path);
     if (*path != '/' && !(path = ctx_printf(cx, "%s/%s", *s->ingest_roots, path)))
         return cx->failure.code;
     char *real = realpath(path, NULL);
@@ -100,7 +105,7 @@ enum code roots_resolve(struct ctx *cx, const struct settings *s, const char *pa
     if (!copy)
         return cx->failure.code;
     if (!roots_contain(s, copy))
-        return forbidden(cx, path);
+        return forbidden(cx, s, path);
     struct stat st;
     if (stat(copy, &st) != 0)
         return why_not(cx, s, path, errno);

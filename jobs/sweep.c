@@ -2,11 +2,12 @@
 /* sweep.c - the only healer: frees the jobs of dead pools, and keeps the lanes fed from the rows.
  *
  * One tick is one transaction that holds an advisory lock, so of all processes one sweeps at a time
- * and one that hangs is ended by idle_in_transaction_session_timeout.
+ * and one that hangs is ended by idle_in_transaction_session_timeout (sweep_lock.sql).
  *
  * Pools: one is dead when this process itself has seen its beat counter stand still for
  * POOL_DEAD_MS of its own monotonic time, looking at it at least every GAP_MS. An outage of the
- * database, a stopped sweeper or a jumping clock therefore kill nobody.
+ * database, a stopped sweeper or a jumping clock therefore kill nobody. All processes look, also
+ * without the lock: the host that is gone may be the one that had it.
  *
  * Jobs of dead (or unknown) pools go back to pending, crash_count + 1, failed at the third. Then
  * their directory batch moves; so do batches that somebody forgot.
@@ -126,17 +127,25 @@ static enum code look_at_pools(struct ctx *cx, struct sweep *s)
         if (gap || beats != p->beats) {
             p->beats = beats;
             p->since_ms = now;
-        } else if (now - p->since_ms >= POOL_DEAD_MS) {
-            log_warning(cx, "pool %s has not renewed for %d s, freeing its jobs", p->id,
-                        POOL_DEAD_MS / 1000);
-            TRY(db_run(cx, s->jobs->db, &q_pool_mark_dead,
-                       DB_ARGS(db_text(p->id), db_null(), db_null()), NULL));
-            p->present = false;
-            s->dying = true;
         }
     }
     forget_absent(s);
     s->looked_ms = now;
+    return CODE_OK;
+}
+
+static enum code bury_pools(struct ctx *cx, struct sweep *s)
+{
+    for (int i = 0; i < s->n_pools; i++) {
+        const struct seen_pool *p = &s->pools[i];
+        if (s->looked_ms - p->since_ms < POOL_DEAD_MS)
+            continue;
+        log_warning(cx, "pool %s has not renewed for %d s, freeing its jobs", p->id,
+                    POOL_DEAD_MS / 1000);
+        TRY(db_run(cx, s->jobs->db, &q_pool_mark_dead,
+                   DB_ARGS(db_text(p->id), db_null(), db_null()), NULL));
+        s->dying = true;
+    }
     return CODE_OK;
 }
 
@@ -354,11 +363,12 @@ static enum code free_when_due(struct ctx *cx, struct sweep *s, struct tick_news
 static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, int *ret_sleep_ms)
 {
     CLEANUP(db_result_freep) struct db_result *lock = NULL;
+    TRY(look_at_pools(cx, s));
     TRY(db_run(cx, s->jobs->db, &q_sweep_lock, DB_NO_ARGS, &lock));
     if (!db_get_bool(lock, 0, 0))
         return CODE_OK;
     s->now_ms = db_get_int(lock, 0, 1);
-    TRY(look_at_pools(cx, s));
+    TRY(bury_pools(cx, s));
     TRY(free_when_due(cx, s, news));
     TRY(purge_pools(cx, s));
     TRY(maintenance_submit(cx, s->jobs, &news->maintenance, &news->n_maintenance));

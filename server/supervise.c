@@ -31,7 +31,7 @@
 enum {
     BACKOFF_FIRST_MS = 500,
     BACKOFF_MAX_MS = 30 * 1000,
-    LIVED_WELL_MS = 30 * 1000, /* a worker that lived so long starts the backoff anew */
+    LIVED_WELL_MS = 5 * 1000, /* one that lived so long can start: the next one does at once */
     KILL_EXTRA_MS = 5 * 1000,
 };
 
@@ -187,11 +187,10 @@ static void *thread_main(void *arg)
         if (!run_worker(s))
             return NULL;
         s->restarts++;
-        if (clk_mono_ms() - began >= LIVED_WELL_MS)
-            backoff_ms = BACKOFF_FIRST_MS;
-        if (wait_for(s, -1, backoff_ms))
+        bool well = clk_mono_ms() - began >= LIVED_WELL_MS;
+        if (wait_for(s, -1, well ? 0 : backoff_ms))
             return NULL;
-        backoff_ms = MIN(backoff_ms * 2, BACKOFF_MAX_MS);
+        backoff_ms = well ? BACKOFF_FIRST_MS : MIN(backoff_ms * 2, BACKOFF_MAX_MS);
     }
 }
 

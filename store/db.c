@@ -146,7 +146,7 @@ static enum code connect_now(struct ctx *cx, struct db *db)
     const char *keys[] = {"tcp_user_timeout", "dbname", "application_name", "options", NULL};
     const char *values[] = {
         "10000", db->url, db->application,
-        "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000 "
+        "-c idle_in_transaction_session_timeout=10000 -c statement_timeout=120000 "
         "-c TimeZone=UTC",
         NULL};
     ctx_waits(cx);

@@ -22,7 +22,12 @@
 #include "workers/keeper.h"
 #include "workers/pool.h"
 
-enum { EXIT_CONFIGURATION = 2, HAND_BACK_MS = 5000, SETTINGS_LIMIT = 4 * 1024 * 1024 };
+enum {
+    EXIT_CONFIGURATION = 2,
+    HAND_BACK_MS = 5000,
+    RESERVE_MS = 2000, /* of the grace, to hand jobs back and end */
+    SETTINGS_LIMIT = 4 * 1024 * 1024
+};
 
 static int usage(FILE *out, int status)
 {
@@ -93,8 +98,10 @@ static int wait_signal(const sigset_t *set, int64_t timeout_ms)
 static void drain(struct pool *pool, const sigset_t *set, int64_t grace_ms)
 {
     pool_close(pool);
-    log_info(NULL, "stopping: running jobs get %g s", (double)grace_ms / 1000);
-    int64_t until = clk_mono_ms() + grace_ms;
+    /* Within the grace jobs are also handed back: whoever sent the signal kills at its end. */
+    int64_t drain_ms = grace_ms - MIN(grace_ms / 5, RESERVE_MS);
+    int64_t until = clk_mono_ms() + drain_ms;
+    log_info(NULL, "stopping: running jobs get %g s", (double)drain_ms / 1000);
     while (clk_mono_ms() < until && !pool_wait_drained(pool, 0)) {
         struct timespec none = {0};
         int got = sigtimedwait(set, NULL, &none);

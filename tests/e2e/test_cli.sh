@@ -65,7 +65,9 @@ run 0 --json ingest "$STACK_TMP/data/in" --pattern '*.nothing'
 check "a batch without files completes" has "$OUT" '"total_files":0'
 run 0 ingest "$STACK_TMP/data/in" --no-wait
 check "--no-wait says how to follow" has "$OUT" "jobs watch"
+check "with the program as it was called" has "$OUT" "  $STACK_BIN/localrag --server 127.0.0.1:$GRPC_PORT jobs watch"
 run 6 ingest /etc
+check "and says which directories may be read" has "$OUT" "$STACK_TMP/data"
 run 7 ingest "$STACK_TMP/data/nothing"
 run 0 --json jobs list --type directory_batch
 batch=$(sed -n '$s/^{"job_id": *"\([^"]*\)".*/\1/p' <<<"$OUT")
