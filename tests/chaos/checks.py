@@ -30,10 +30,15 @@ class Checks:
         procs.wait_until("the server is healthy again", self.stack.healthy, 60, 0.2)
         query = ("SELECT job_id, status, task_type, ready_at, claim_epoch, crash_count, retry_count, pool_id, now() "
                  "FROM processing_jobs WHERE status IN ('pending', 'retrying', 'processing')")
+        told = time.monotonic()
         while True:
             left = self.stack.sql(query, check=False)
             if left == [] or time.monotonic() > end:
                 break
+            if left and time.monotonic() > told + 15:
+                told = time.monotonic()
+                print(f"    {len(left)} unfinished, {sum(r[1] == 'processing' for r in left)} processing, "
+                      f"{sum(r[5] != '0' for r in left)} with a crash behind them, as {left[0]}", flush=True)
             time.sleep(0.3)
         for row in left or ():
             self.bad("stuck", f"job {row}")
