@@ -189,9 +189,12 @@ def connections_torn(w, f):
     """In the middle of a message, or behind a statement whose answer is lost."""
     names, how = [f.target.replace(" ", "-")], "tear" if f.number % 2 else "answer"
     before = w.proxy("torn")
-    wait_until("there is a connection", lambda: w.proxy(how, names), FIND)
-    wait_until("something was torn", lambda: w.proxy("torn") > before, 15)
-    w.hold(0.3)
+
+    def struck():  # armed again: those that were armed may be gone before they say a word
+        w.proxy(how, names)
+        return w.proxy("torn") > before
+
+    wait_until("something was torn", struck, FIND, 0.3)
     return f"{w.proxy('torn') - before} connections reset {'within a message' if how == 'tear' else 'before an answer'}"
 
 
