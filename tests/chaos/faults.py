@@ -194,7 +194,10 @@ def connections_torn(w, f):
         w.proxy(how, names)
         return w.proxy("torn") > before
 
-    wait_until("something was torn", struck, FIND, 0.3)
+    try:
+        wait_until("something was torn", struck, FIND, 0.3)
+    finally:
+        w.proxy("disarm", names)
     return f"{w.proxy('torn') - before} connections reset {'within a message' if how == 'tear' else 'before an answer'}"
 
 

@@ -7,6 +7,7 @@ target port]) and takes one JSON command a line on its standard input, answering
   ["cut", NAMES]      resets every connection of these listeners           -> how many
   ["tear", NAMES]     the next data of each is delivered half, then reset  -> number armed
   ["answer", NAMES]   the next answer of the server is dropped, then reset -> number armed
+  ["disarm", NAMES]   none of these any more                               -> how many there are
   ["torn"]            resets by tear and answer so far                     -> how many
   ["stall", NAMES]    nothing moves any more, new connections too          -> connections held
   ["waiting", NAMES]  connections with data that is not passed on          -> how many
@@ -153,9 +154,9 @@ class Proxy:
             for link in links:
                 link.reset()
             return len(links)
-        if command in ("tear", "answer"):
+        if command in ("tear", "answer", "disarm"):
             for link in links:
-                link.armed = command
+                link.armed = command if command != "disarm" else None
             return len(links)
         if command == "torn":
             return self.torn
