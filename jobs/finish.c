@@ -305,13 +305,15 @@ static enum code duplicate_result(struct ctx *cx, struct jobs *jobs, const struc
     return cx->failure.code;
 }
 
-static enum code complete_in_transaction(struct ctx *cx, struct jobs *jobs,
-                                         const struct job_claim *claim,
-                                         const Localrag__V1__DocumentResult *result,
-                                         struct batch_news *ret_news)
+static enum code complete_duplicate(struct ctx *cx, struct jobs *jobs,
+                                    const struct job_claim *claim,
+                                    const Localrag__V1__DocumentResult *result,
+                                    struct batch_news *ret_news)
 {
     TRY(db_begin(cx, jobs->db));
     TRY(complete(cx, jobs, claim, result));
+    /* What an earlier attempt read before another job with the same bytes was done. */
+    TRY(db_run(cx, jobs->db, &q_pages_delete, DB_ARGS(db_text(claim->job_id)), NULL));
     if (claim->parent_id[0])
         TRY(batch_advance(cx, jobs, claim->parent_id, 1, ret_news));
     return db_commit(cx, jobs->db);
@@ -331,7 +333,7 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
     if (!found)
         return CODE_OK;
     struct batch_news news = {0};
-    enum code code = complete_in_transaction(cx, jobs, claim, result, &news);
+    enum code code = complete_duplicate(cx, jobs, claim, result, &news);
     db_rollback(jobs->db);
     TRY(code);
     tell_completed(cx, jobs, claim, &news);

@@ -13,7 +13,7 @@ from ledger import TERMINAL
 
 CRASH = re.compile(r"killed by signal (?!9\b)\d+|AddressSanitizer|runtime error:|LeakSanitizer|\"level\":\"error\"|"
                    r"PANIC:|corrupt")
-STUCK = 150  # seconds until everything must have ended
+STUCK = 60  # seconds in which no job ends: what is left then is stuck
 LEGAL = {("", "pending"), ("pending", "processing"), ("processing", "completed"), ("processing", "retrying"),
          ("retrying", "processing"), ("processing", "failed"), ("processing", "pending"), ("pending", "cancelled"),
          ("retrying", "cancelled"), ("processing", "cancelled"), ("failed", "pending"), ("cancelled", "pending")}
@@ -25,15 +25,22 @@ class Checks:
         self.read = collections.Counter()  # bytes of each log that were looked at
 
     def settle(self):
-        """Waits until all is up again and no job is unfinished; what is then left is stuck."""
-        end = time.monotonic() + STUCK
+        """Waits until all is up again and no job is unfinished; when none ends any more, the rest is stuck."""
         procs.wait_until("the server is healthy again", self.stack.healthy, 60, 0.2)
         query = ("SELECT job_id, status, task_type, ready_at, claim_epoch, crash_count, retry_count, pool_id, now() "
                  "FROM processing_jobs WHERE status IN ('pending', 'retrying', 'processing')")
+        told = moved = time.monotonic()
+        fewest = None
         while True:
             left = self.stack.sql(query, check=False)
-            if left == [] or time.monotonic() > end:
+            if left and (fewest is None or len(left) < fewest):
+                fewest, moved = len(left), time.monotonic()
+            if left == [] or time.monotonic() > moved + STUCK:
                 break
+            if left and time.monotonic() > told + 15:
+                told = time.monotonic()
+                print(f"    {len(left)} unfinished, {sum(r[1] == 'processing' for r in left)} processing, "
+                      f"{sum(r[5] != '0' for r in left)} with a crash behind them, as {left[0]}", flush=True)
             time.sleep(0.3)
         for row in left or ():
             self.bad("stuck", f"job {row}")

@@ -22,7 +22,7 @@ class Clients:
     def __init__(self, stack, ledger, seed):
         self.stack, self.ledger, self.seed = stack, ledger, seed
         self.stop_submitting, self.stop_all = threading.Event(), threading.Event()
-        self.unfinished, self.accepted_since = 0, 0
+        self.unfinished, self.with_files, self.accepted_since = 0, 0, 0
         self.deeds, self.deeds_lock, self.deeds_busy = [], threading.Lock(), 0
         self.batch_number, self.threads = 0, []
         self.recent = []  # jobs to poll and to watch
@@ -182,10 +182,10 @@ class Clients:
     def count(self):
         while not self.stop_all.wait(0.4):
             accepted = self.accepted_since
-            got = self.stack.sql("SELECT count(*) FROM processing_jobs WHERE status IN ('pending', 'retrying', "
-                                 "'processing') AND ready_at < 'infinity'", check=False)
+            got = self.stack.sql("SELECT count(*) FILTER (WHERE ready_at < 'infinity'), count(*) FROM processing_jobs "
+                                 "WHERE status IN ('pending', 'retrying', 'processing')", check=False)
             if got:
-                self.unfinished = int(got[0][0])
+                self.unfinished, self.with_files = map(int, got[0])
                 self.accepted_since -= accepted
 
     # -- directories
@@ -194,6 +194,8 @@ class Clients:
         dice, client = random.Random(f"ingest {self.seed}"), self.client(calls.Rest)
         draw = documents.Documents(f"{self.seed}-dir")
         while not self.stop_submitting.wait(dice.choice((5, 8))):
+            if self.with_files > 2 * BACKLOG:
+                continue
             self.batch_number += 1
             folder = os.path.join(self.stack.inbox, f"batch-{self.seed}-{self.batch_number}")
             os.mkdir(folder)

@@ -13,7 +13,7 @@ import stack
 DATA = os.path.join(stack.ROOT, "tests", "data")
 WORDS = ("ledger crash worker queue lease fence claim epoch sweep lane page chunk stall proxy cut heal clock jump "
          "redis postgres server client watch retry cancel batch scan text byte disk full link down up again").split()
-KINDS = (("text", 860, None), ("long", 30, None), ("pdf", 40, None), ("again", 40, None), ("scan", 4, None),
+KINDS = (("text", 860, None), ("long", 30, None), ("pdf", 40, None), ("again", 40, None), ("scan", 4, None), ("scans", 3, None),
          ("broken", 14, "UNREADABLE"), ("locked", 12, "PASSWORD_REQUIRED"))
 
 
@@ -28,7 +28,7 @@ class Documents:
     def __init__(self, seed):
         self.random = random.Random(f"documents {seed}")
         self.count, self.seed, self.sent = 0, seed, []
-        self.files = {"pdf": [read("text.pdf"), read("blank.pdf")], "scan": [read("scan.pdf")],
+        self.files = {"pdf": [read("text.pdf"), read("blank.pdf")], "scan": [read("scan.pdf")], "scans": [read("scans.pdf")],
                       "broken": [read("random.pdf")], "locked": [read("encrypted.pdf")]}
 
     def sentence(self, words):

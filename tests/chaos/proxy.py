@@ -7,9 +7,11 @@ target port]) and takes one JSON command a line on its standard input, answering
   ["cut", NAMES]      resets every connection of these listeners           -> how many
   ["tear", NAMES]     the next data of each is delivered half, then reset  -> number armed
   ["answer", NAMES]   the next answer of the server is dropped, then reset -> number armed
+  ["disarm", NAMES]   none of these any more                               -> how many there are
   ["torn"]            resets by tear and answer so far                     -> how many
   ["stall", NAMES]    nothing moves any more, new connections too          -> connections held
-  ["go", NAMES]       moves again                                          -> connections that had data waiting
+  ["waiting", NAMES]  connections with data that is not passed on          -> how many
+  ["go", NAMES]       moves again                                          -> how many
   ["refuse", NAMES]   stops listening and resets                           -> how many were reset
   ["listen", NAMES]   listens again                                        -> 0
   ["count"]           connections open now                                 -> how many
@@ -152,9 +154,9 @@ class Proxy:
             for link in links:
                 link.reset()
             return len(links)
-        if command in ("tear", "answer"):
+        if command in ("tear", "answer", "disarm"):
             for link in links:
-                link.armed = command
+                link.armed = command if command != "disarm" else None
             return len(links)
         if command == "torn":
             return self.torn
@@ -164,11 +166,12 @@ class Proxy:
             return 0
         if command == "count":
             return len(self.links)
-        waiting = sum(link.waiting() > 0 for link in links)
+        if command == "waiting":
+            return sum(link.waiting() > 0 for link in links)
         self.stalled = self.stalled | set(names) if command == "stall" else self.stalled - set(names)
         for link in links:
             link.flow()
-        return len(links) if command == "stall" else waiting
+        return len(links)
 
     async def run(self):
         for name in self.where:

@@ -163,7 +163,7 @@ class Stack:
                    PORT=str(self.port), GRPC_PORT=str(self.grpc), ADMIN_PORT=str(self.admin), DATA_PATH=self.data,
                    UPLOADS_PATH=self.uploads, TMPDIR=self.temp, TASK_MAX_WORKERS=str(workers),
                    TASK_HIGH_PRIORITY_WORKERS=str(high), LOCALRAG_CHAOS=self.folder,
-                   UBSAN_OPTIONS="print_stacktrace=1", ASAN_OPTIONS="detect_leaks=0")
+                   UBSAN_OPTIONS="print_stacktrace=1")
         env.update(more)
         return env
 

@@ -211,9 +211,12 @@ static void known_bytes_need_no_reading_and_other_settings_make_another_document
     OK(&fx.cx, fixture_finish(&fx.cx, fx.jobs, &owner, 2));
     struct job_claim again = fixture_claim(other, fixture_job("medium"));
     again.content_hash = owner.content_hash;
+    struct job_page page = fixture_page(1, "read by an attempt before the other was done");
+    OK(&fx.cx, jobs_save_pages(&fx.cx, fx.jobs, &again, &page, 1));
     bool done = false;
     OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &again, &done));
     assert_true(done);
+    assert_int_equal(fixture_number("SELECT count(*) FROM document_pages"), 2);
     Localrag__V1__Job *job;
     OK(&fx.cx, jobs_get(&fx.cx, fx.jobs, again.job_id, &job));
     assert_int_equal(job->result->kind_case, LOCALRAG__V1__JOB_RESULT__KIND_DOCUMENT);
