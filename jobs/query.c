@@ -21,12 +21,13 @@ static bool read_hint(struct ctx *cx, struct jobs *jobs, const char *job_id,
     struct kv_reply r;
     const char *suffix = ctx_printf(cx, "progress:%s", job_id);
     const char *key = suffix ? queue_key(cx, jobs->settings, suffix) : NULL;
-    if (!key || kv_run(cx, jobs->kv, 0, KV_ARGV("GET", key), &r) != CODE_OK) {
+    /* GET would bring whatever somebody put there, up to 512 MB; no event is this long. */
+    if (!key || kv_run(cx, jobs->kv, 0, KV_ARGV("GETRANGE", key, "0", "1023"), &r) != CODE_OK) {
         ctx_clear(cx);
         return false;
     }
     return r.type == KV_TEXT && event_parse(r.text, r.len, ret_event) &&
-           ret_event->kind == EVENT_PROGRESS;
+           ret_event->kind == EVENT_PROGRESS && strcmp(ret_event->job_id, job_id) == 0;
 }
 
 static void merge_hint(struct ctx *cx, struct jobs *jobs, Localrag__V1__Job *job, int64_t epoch)

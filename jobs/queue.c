@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clk.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -33,12 +34,13 @@ static const char push_script[] =
 
 static const char look_script[] =
     "local kind = redis.call('TYPE', KEYS[1])['ok']\n"
-    "local foreign = 0\n"
-    "if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) foreign = 1 end\n"
+    "local foreign = kind ~= 'zset' and kind ~= 'none'\n"
+    "foreign = foreign or redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[1])\n"
+    "if foreign then redis.call('UNLINK', KEYS[1]) end\n"
     "local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')\n"
     "local tail = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')\n"
     "return {redis.call('ZCARD', KEYS[1]), redis.call('EXISTS', KEYS[2]), head[2] or '0',\n"
-    "        tail[2] or '0', foreign}\n";
+    "        tail[2] or '0', foreign and 1 or 0}\n";
 
 const char *queue_key(struct ctx *cx, const struct settings *s, const char *suffix)
 {
@@ -104,14 +106,20 @@ static int64_t score_ms(const char *text)
 enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
                      struct queue_lane *ret_lane)
 {
-    const char *keys[2];
+    const char *argv[3];
     struct kv_reply r;
-    TRY(lane_keys(cx, jobs, priority, &keys[0], &keys[1]));
-    TRY(kv_script(cx, jobs->kv, look_script, 2, 2, keys, &r));
+    TRY(lane_keys(cx, jobs, priority, &argv[0], &argv[1]));
+    if (!(argv[2] = ctx_printf(cx, "%d", QUEUE_LANE_CAP)))
+        return cx->failure.code;
+    TRY(kv_script(cx, jobs->kv, look_script, 2, 3, argv, &r));
     if (r.type != KV_ARRAY || r.n != 5 || r.items[2].type != KV_TEXT || r.items[3].type != KV_TEXT)
         return ctx_fail(cx, CODE_INTERNAL, "redis gave no lane of \"%s\"", priority);
     if (r.items[4].integer)
-        log_warning(cx, "something else was stored under the lane \"%s\", removing it", priority);
+        log_warning(
+            cx,
+            "the lane \"%s\" is not what this service stores (another type, or more than %d "
+            "members), removing it and filling it from the rows",
+            priority, QUEUE_LANE_CAP);
     /* A score may be anything somebody wrote, infinity too: what is no time of ours counts as the
      * nearest one. */
     *ret_lane = (struct queue_lane){.size = r.items[0].integer,
@@ -147,12 +155,27 @@ static enum code pause_away(struct ctx *cx, int timeout_ms)
     return cx->failure.code;
 }
 
-static void take_id(struct ctx *cx, const struct kv_reply *member, char ids[][37], int *n)
+/* Not a line a member: there may be thousands. */
+static void tell_dropped(struct ctx *cx, int n)
 {
-    if (member->type == KV_TEXT && str_is_uuid(member->text))
-        memcpy(ids[(*n)++], member->text, 37);
-    else
-        log_warning(cx, "a lane held something that is no job id, dropping it");
+    static _Thread_local int64_t told_ms, dropped;
+    int64_t now = clk_mono_ms();
+    dropped += n;
+    if (!dropped || (told_ms && now - told_ms < 1000))
+        return;
+    log_warning(cx, "lanes held %lld members that are no job ids, dropping them",
+                (long long)dropped);
+    dropped = 0;
+    told_ms = now;
+}
+
+/* The length too: an id with a NUL and more behind it is none. */
+static int take_id(const struct kv_reply *member, char ids[][37], int *n)
+{
+    if (member->type != KV_TEXT || member->len != 36 || !str_is_uuid(member->text))
+        return 1;
+    memcpy(ids[(*n)++], member->text, 37);
+    return 0;
 }
 
 static enum code take_first(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms,
@@ -180,7 +203,7 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
                     char ids[][37], int *ret_n, bool *ret_high)
 {
     struct kv_reply first, more;
-    int n = 0;
+    int n = 0, dropped = 0;
     *ret_n = 0;
     timeout_ms = MAX(1, MIN(timeout_ms, 1000)); /* 0 would wait for ever */
     if (take_first(cx, jobs, high_only, timeout_ms, &first) != CODE_OK)
@@ -189,7 +212,7 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
         return CODE_OK; /* nothing in time */
     if (ret_high)
         *ret_high = str_ends(first.items[0].text, ":high");
-    take_id(cx, &first.items[1], ids, &n);
+    dropped += take_id(&first.items[1], ids, &n);
     if (max > 1) {
         char count[16];
         snprintf(count, sizeof(count), "%d", max - 1);
@@ -199,8 +222,9 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
             ctx_clear(cx); /* one is better than none */
         for (size_t i = 0; code == CODE_OK && more.type == KV_ARRAY && i + 1 < more.n && n < max;
              i += 2)
-            take_id(cx, &more.items[i], ids, &n);
+            dropped += take_id(&more.items[i], ids, &n);
     }
+    tell_dropped(cx, dropped);
     *ret_n = n;
     return CODE_OK;
 }

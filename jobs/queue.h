@@ -31,7 +31,8 @@ struct queue_lane {
     bool overflow;
     int64_t head_ms, tail_ms; /* undefined when size is 0 */
 };
-/* A foreign type under the lane's key is removed and reported as an empty lane. */
+/* What no lane of ours can be (another type, more members than the cap) is removed and reported as
+ * an empty lane: whatever was in it is in the rows. */
 enum code queue_look(struct ctx *cx, struct jobs *jobs, const char *priority,
                      struct queue_lane *ret_lane) MUST_CHECK;
 enum code queue_mark_overflow(struct ctx *cx, struct jobs *jobs, const char *priority) MUST_CHECK;

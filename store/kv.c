@@ -296,6 +296,10 @@ static enum code take_reply(struct ctx *cx, struct kv *kv, redisReply *r, const 
         bool ours = strncmp(r->str, "WRONGTYPE", 9) == 0 || strncmp(r->str, "ERR", 3) == 0;
         code = ctx_fail(cx, ours ? CODE_INTERNAL : CODE_UNAVAILABLE, "redis refused %s: %.200s",
                         command, r->str);
+        if (strncmp(r->str, "READONLY", 8) == 0) { /* a failover: the name may lead elsewhere now */
+            disconnect(kv);
+            kv->retry_ms = clk_mono_ms() + RETRY_MS;
+        }
     } else {
         code = ret_reply ? copy_reply(cx, r, 0, ret_reply) : CODE_OK;
     }

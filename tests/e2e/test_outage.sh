@@ -113,6 +113,35 @@ for job in "${jobs[@]}"; do
     check "in its first attempt" same 0 "$(field retry_count)"
 done
 
+# ---- a start with neither of them there ----
+server_down
+redis_down
+postgres_down
+: >"$STACK_TMP/log"
+server_start
+env -C "$STACK_TMP" "${STACK_ENV[@]}" "$STACK_BIN/localrag-worker" </dev/null >>"$STACK_TMP/worker.log" 2>&1 &
+worker=$!
+check "the server waits for PostgreSQL and says so" wait_until 20 grep -q "waiting for PostgreSQL" "$STACK_TMP/log"
+check "and does not listen yet" same 000 "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PORT/api/v1/health")"
+check "a worker waits too" wait_until 20 test -s "$STACK_TMP/worker.log"
+check "and lives" alive "$worker"
+postgres_up
+check "PostgreSQL alone is enough to be ready" wait_until 30 readyz_is 200
+upload "$DATA/page.png"
+early=$JOB
+check "and to take an upload" same 202 "$REST_STATUS"
+redis_up
+job_wait "$early"
+check "which completes when Redis is there" same completed "$(field status)"
+pools_are() { [ "$(sql "SELECT count(*) FROM worker_pools WHERE dead_at IS NULL")" = "$1" ]; }
+check "the server's and the lone worker registered" wait_until 30 pools_are 2
+kill -TERM "$worker"
+check "the lone worker stops" wait_until 30 gone "$worker"
+status=0
+wait "$worker" || status=$?
+check "with status 0" same 0 "$status"
+check "the server is the one that was started" alive "$STACK_PID"
+
 # ---- the disk: a very small one, if we may mount ----
 mkdir "$STACK_TMP/small"
 if mount -t tmpfs -o size=256k localrag-test "$STACK_TMP/small" 2>/dev/null; then

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "jobs/queue.h"
+#include "tests/support/wait.h"
 
 static int64_t lane(const char *priority)
 {
@@ -322,6 +323,28 @@ static void of_several_sweepers_one_has_the_tick(void **state)
     assert_int_equal(lane("low"), 1);
 }
 
+/* SIGSTOP in the middle of a tick, or a host that vanished: its transaction holds the lock until
+ * PostgreSQL ends the session (half a minute, which this test waits for). */
+static void a_sweeper_that_stopped_in_its_tick_is_taken_over(void **state)
+{
+    (void)state;
+    CLEANUP(jobs_closep) struct jobs *stopped = fixture_jobs();
+    CLEANUP(db_result_freep) struct db_result *lock = NULL;
+    OK(&fx.cx, db_begin(&fx.cx, stopped->db));
+    OK(&fx.cx, db_run(&fx.cx, stopped->db, &q_sweep_lock, DB_NO_ARGS, &lock));
+    assert_true(db_get_bool(lock, 0, 0));
+    const char *id = fixture_job("medium");
+    fixture_sql("UPDATE processing_jobs SET ready_at = now() - interval '2 seconds' "
+                "WHERE job_id = '%s'",
+                id);
+    fixture_forget_redis();
+    fixture_sweep();
+    assert_int_equal(REDIS("ZCARD", fixture_key("medium")).integer, 0);
+    WAIT_UNTIL(60000, (fixture_sweep(), REDIS("ZCARD", fixture_key("medium")).integer == 1));
+    FAILS(&fx.cx, CODE_UNAVAILABLE, /* what it still wanted to do is not done */
+          db_run(&fx.cx, stopped->db, &q_dead_jobs, DB_NO_ARGS, NULL));
+}
+
 static void dead_pools_are_freed_while_redis_is_away(void **state)
 {
     (void)state;
@@ -370,6 +393,7 @@ int main(void)
         TEST(a_foreign_value_under_the_lane_is_removed),
         TEST(scores_that_are_no_times_do_not_stop_the_sweep),
         TEST(of_several_sweepers_one_has_the_tick),
+        TEST(a_sweeper_that_stopped_in_its_tick_is_taken_over),
         TEST(dead_pools_are_freed_while_redis_is_away),
         TEST(jobs_of_a_pool_nobody_knows_are_freed),
     };

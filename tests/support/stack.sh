@@ -45,13 +45,16 @@ stack_database() { sed -E "s#/localrag([?]|\$)#/$STACK_NAME\\1#" <<<"$TEST_DATAB
 # server_up / server_down - also for tests of restarts. A server with TASK_MAX_WORKERS=0 is up when
 # it is ready; all others when their workers are healthy too.
 server_up() { # [NAME=VALUE]... for this time
-    setsid env -C "$STACK_TMP" "${STACK_ENV[@]}" "$@" "$STACK_BIN/localrag-server" </dev/null >>"$STACK_TMP/log" 2>&1 &
-    STACK_PID=$!
-    [[ " ${STACK_ENV[*]} $* " == *" TASK_MAX_WORKERS=0 "* ]] && STACK_ALSO='|unhealthy' || STACK_ALSO=''
+    server_start "$@"
     if ! wait_until 60 server_healthy; then
         echo "the server did not become healthy"
         exit 1 # stack_stop shows the log
     fi
+}
+server_start() { # the same, without waiting for it
+    setsid env -C "$STACK_TMP" "${STACK_ENV[@]}" "$@" "$STACK_BIN/localrag-server" </dev/null >>"$STACK_TMP/log" 2>&1 &
+    STACK_PID=$!
+    [[ " ${STACK_ENV[*]} $* " == *" TASK_MAX_WORKERS=0 "* ]] && STACK_ALSO='|unhealthy' || STACK_ALSO=''
 }
 server_healthy() {
     alive "$STACK_PID" || { echo "the server ended"; exit 1; }
