@@ -100,5 +100,6 @@ func main() {
 	}
 	s := grpc.NewServer()
 	pb.RegisterJobServiceServer(s, &server{pool: pool})
+	pb.RegisterUploadServiceServer(s, &uploads{pool: pool, root: os.Getenv("UPLOADS_PATH")})
 	log.Fatal(s.Serve(listener))
 }
