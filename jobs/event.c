@@ -119,6 +119,11 @@ bool event_parse(const char *data, size_t len, struct event *ret_event)
 static const char progress_script[] = "redis.call('SET', KEYS[1], ARGV[2], 'EX', '3600')\n"
                                       "return redis.call('PUBLISH', ARGV[1], ARGV[2])\n";
 
+static const char *state_line(struct ctx *cx, const struct event *e)
+{
+    return ctx_printf(cx, "s %s %lld %s", e->job_id, (long long)e->epoch, e->status);
+}
+
 static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct event *e)
 {
     const char *line = NULL;
@@ -127,7 +132,7 @@ static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct even
                               : event_channel(cx, jobs->settings);
     switch (e->kind) {
     case EVENT_STATE:
-        line = ctx_printf(cx, "s %s %lld %s", e->job_id, (long long)e->epoch, e->status);
+        line = state_line(cx, e);
         break;
     case EVENT_PROGRESS:
         line = ctx_printf(cx, "p %s %lld %.2f %d %d %s", e->job_id, (long long)e->epoch, e->percent,
@@ -160,6 +165,40 @@ void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event)
         return;
     if (send_event(cx, jobs, event) != CODE_OK) {
         log_debug(cx, "could not publish a hint: %s", ctx_message(cx));
+        ctx_clear(cx);
+    }
+}
+
+void event_fill_state(struct event *ret_event, const char *job_id, int64_t epoch,
+                      const char *status)
+{
+    *ret_event = (struct event){.kind = EVENT_STATE, .epoch = epoch};
+    snprintf(ret_event->job_id, sizeof(ret_event->job_id), "%s", job_id);
+    snprintf(ret_event->status, sizeof(ret_event->status), "%s", status);
+}
+
+static const char states_script[] = "for i = 1, #ARGV do redis.call('PUBLISH', KEYS[1], ARGV[i]) end\n"
+                                    "return #ARGV\n";
+
+static enum code send_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
+{
+    const char **argv = ctx_array(cx, (size_t)n + 1, sizeof(*argv));
+    if (!argv || !(argv[0] = event_channel(cx, jobs->settings)))
+        return cx->failure.code;
+    for (int i = 0; i < n; i++)
+        if (!(argv[i + 1] = state_line(cx, &events[i])))
+            return cx->failure.code;
+    return kv_script(cx, jobs->kv, states_script, 1, n + 1, argv, NULL);
+}
+
+void event_publish_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
+{
+    if (n == 1)
+        event_publish(cx, jobs, events);
+    if (n < 2 || cx->failure.code != CODE_OK)
+        return;
+    if (send_states(cx, jobs, events, n) != CODE_OK) {
+        log_debug(cx, "could not publish hints: %s", ctx_message(cx));
         ctx_clear(cx);
     }
 }

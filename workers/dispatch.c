@@ -18,7 +18,7 @@
 #include "workers/thread.h"
 
 enum {
-    TAKE_MAX = 32,
+    TAKE_MAX = 128,
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
     SEEN_MAX = 16,
