@@ -123,7 +123,7 @@ cmd_bench() {
     done
     need_packages build bench
     lock
-    build release "${PROGRAMS[@]}"
+    build release "${PROGRAMS[@]}" bench-queue-noop
     unlock
     local status=0 got open=''
     for name in "${names[@]}"; do

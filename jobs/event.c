@@ -177,28 +177,24 @@ void event_fill_state(struct event *ret_event, const char *job_id, int64_t epoch
     snprintf(ret_event->status, sizeof(ret_event->status), "%s", status);
 }
 
-static const char states_script[] = "for i = 1, #ARGV do redis.call('PUBLISH', KEYS[1], ARGV[i]) end\n"
-                                    "return #ARGV\n";
-
-static enum code send_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
-{
-    const char **argv = ctx_array(cx, (size_t)n + 1, sizeof(*argv));
-    if (!argv || !(argv[0] = event_channel(cx, jobs->settings)))
-        return cx->failure.code;
-    for (int i = 0; i < n; i++)
-        if (!(argv[i + 1] = state_line(cx, &events[i])))
-            return cx->failure.code;
-    return kv_script(cx, jobs->kv, states_script, 1, n + 1, argv, NULL);
-}
+static const char states_script[] =
+    "for i = 2, #ARGV do redis.call('PUBLISH', ARGV[1], ARGV[i]) end\n"
+    "return #ARGV - 1\n";
 
 void event_publish_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
 {
-    if (n == 1)
-        event_publish(cx, jobs, events);
-    if (n < 2 || cx->failure.code != CODE_OK)
-        return;
-    if (send_states(cx, jobs, events, n) != CODE_OK) {
-        log_debug(cx, "could not publish hints: %s", ctx_message(cx));
-        ctx_clear(cx);
+    enum { SLICE = 100 };
+    const char *argv[1 + SLICE];
+    for (int done = 0; done < n && cx->failure.code == CODE_OK; done += SLICE) {
+        int k = MIN(n - done, (int)SLICE);
+        argv[0] = event_channel(cx, jobs->settings);
+        for (int i = 0; i < k; i++)
+            argv[1 + i] = state_line(cx, &events[done + i]);
+        if (cx->failure.code != CODE_OK ||
+            kv_script(cx, jobs->kv, states_script, 0, 1 + k, argv, NULL) != CODE_OK) {
+            log_debug(cx, "could not publish hints: %s", ctx_message(cx));
+            ctx_clear(cx);
+            return;
+        }
     }
 }
