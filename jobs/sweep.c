@@ -33,6 +33,7 @@
 
 enum {
     TICK_MS = 1000,
+    FEED_MS = 50, /* while an overflowed lane is being emptied faster than a tick could fill it */
     GAP_MS = 3000,
     MAX_POOLS = 1024,
     SLICE = 5000,
@@ -246,11 +247,14 @@ static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *prior
     return push_rows(cx, jobs, priority, r);
 }
 
-static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priority)
+static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priority,
+                           int *ret_sleep_ms)
 {
     struct queue_lane lane;
     bool end;
     TRY(queue_look(cx, jobs, priority, &lane));
+    if (lane.overflow && lane.size < QUEUE_LANE_CAP - QUEUE_LANE_CAP / 10)
+        *ret_sleep_ms = FEED_MS;
     TRY(feed_older(cx, jobs, priority, &lane));
     TRY(queue_look(cx, jobs, priority, &lane));
     if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
@@ -265,11 +269,11 @@ static enum code feed_lane(struct ctx *cx, struct jobs *jobs, const char *priori
     return feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP, &end);
 }
 
-static void feed_lanes(struct ctx *cx, struct sweep *s)
+static void feed_lanes(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
 {
     static const char *const lanes[] = {"high", "medium", "low"};
     for (unsigned i = 0; i < ARRAY_LEN(lanes); i++) {
-        if (feed_lane(cx, s->jobs, lanes[i]) == CODE_OK)
+        if (feed_lane(cx, s->jobs, lanes[i], ret_sleep_ms) == CODE_OK)
             continue;
         if (!s->redis_away)
             log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i],
@@ -329,8 +333,8 @@ static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, i
     TRY(look_at_pools(cx, s));
     TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
     TRY(purge_old(cx, s));
-    feed_lanes(cx, s);
     TRY(next_due(cx, s->jobs, ret_sleep_ms));
+    feed_lanes(cx, s, ret_sleep_ms);
     TRY(advance_batches(cx, s->jobs, news->freed, news->n_freed));
     return batch_advance_overdue(cx, s->jobs, &news->batches, &news->n_batches);
 }
