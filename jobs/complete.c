@@ -14,6 +14,7 @@
 #include "jobs/complete.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ struct finish {
     const struct job_claim *claim;
     const struct job_completion *how;
     struct finish *next;
-    pthread_cond_t turn; /* it is written, or nobody writes */
-    bool written; /* with the two below; under the group's lock */
+    sem_t *turn; /* posted once: it is written, or is the first of those who wait */
+    bool written;
     bool alone; /* to be written again without the others */
     enum code code;
     char message[160];
@@ -36,7 +37,7 @@ struct finish {
 struct finish_group {
     pthread_mutex_t lock;
     struct finish *first, **last; /* waiting, in order */
-    bool writing;
+    bool writing; /* one of them leads, or was posted to */
 };
 
 enum code finish_group_new(struct ctx *cx, struct finish_group **ret_group)
@@ -146,13 +147,13 @@ static void hand_out(struct finish *first, enum code code, const char *message)
     }
 }
 
-/* With the group's lock, which is not held while it writes. */
-static void lead(struct jobs *jobs, struct finish_group *g)
+/* Writes the first of those who wait, and all that came since. */
+static void lead(struct jobs *jobs, struct finish_group *g, const struct finish *own)
 {
+    pthread_mutex_lock(&g->lock);
     struct finish *first = take(g);
-    struct ctx cx;
-    g->writing = true;
     pthread_mutex_unlock(&g->lock);
+    struct ctx cx;
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
     enum code code = write_rows(&cx, jobs, first);
     hand_out(first, code, ctx_message(&cx));
@@ -160,28 +161,35 @@ static void lead(struct jobs *jobs, struct finish_group *g)
         tell(&cx, jobs, first);
     ctx_done(&cx);
     pthread_mutex_lock(&g->lock);
-    g->writing = false;
-    if (g->first)
-        pthread_cond_signal(&g->first->turn);
-    for (struct finish *f = first, *next; f; f = next) {
-        next = f->next; /* its thread may leave as soon as it holds the lock */
+    g->writing = g->first != NULL;
+    sem_t *next = g->first ? g->first->turn : NULL;
+    pthread_mutex_unlock(&g->lock);
+    if (next)
+        sem_post(next);
+    for (struct finish *f = first, *after; f; f = after) {
+        after = f->next; /* its thread leaves with it */
         f->written = true;
-        pthread_cond_signal(&f->turn);
+        if (f != own)
+            sem_post(f->turn);
     }
 }
 
 static void finish_together(struct jobs *jobs, struct finish_group *g, struct finish *f)
 {
-    pthread_cond_init(&f->turn, NULL);
+    /* The thread's, for it must outlive the post that ends the wait. */
+    static _Thread_local sem_t turn;
+    sem_init(&turn, 0, 0);
+    f->turn = &turn;
     pthread_mutex_lock(&g->lock);
     *g->last = f;
     g->last = &f->next;
-    while (!f->written && (g->writing || g->first != f))
-        pthread_cond_wait(&f->turn, &g->lock);
-    if (!f->written)
-        lead(jobs, g);
+    bool wait = g->writing;
+    g->writing = true;
     pthread_mutex_unlock(&g->lock);
-    pthread_cond_destroy(&f->turn);
+    while (wait && sem_wait(&turn) != 0)
+        continue; /* a signal */
+    if (!f->written)
+        lead(jobs, g, f);
 }
 
 enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,

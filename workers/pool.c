@@ -69,13 +69,15 @@ static void done(struct slot *slot, bool completed)
     ctx_done(&slot->claim_cx);
     pthread_mutex_lock(&pool->lock);
     slot->busy = false;
+    pool->n_busy--;
     slot->finishing = false;
     if (completed)
         slot->processed++;
     else if (slot->stop == SLOT_GO)
         slot->failed++;
     slot->stop = SLOT_GO;
-    pthread_cond_broadcast(&pool->changed);
+    if (pool->n_slots - pool->n_busy >= pool->enough)
+        pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -203,6 +205,18 @@ static struct pool_idle count_idle(const struct pool *pool)
     return idle;
 }
 
+void pool_linger(struct pool *pool, int enough, int timeout_ms)
+{
+    struct timespec until = clk_mono_after(timeout_ms);
+    pthread_mutex_lock(&pool->lock);
+    pool->enough = enough;
+    while (!pool->closing && pool->n_slots - pool->n_busy < enough &&
+           pthread_cond_timedwait(&pool->changed, &pool->lock, &until) == 0)
+        continue;
+    pool->enough = 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle)
 {
     struct timespec until = clk_mono_after(timeout_ms);
@@ -269,6 +283,7 @@ enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *c
     pthread_mutex_lock(&pool->lock);
     bool closing = pool->closing; /* its thread may have left already */
     slot->busy = !closing;
+    pool->n_busy += !closing;
     slot->stop = SLOT_GO;
     slot->progress = (struct job_progress){0};
     slot->message[0] = '\0';

@@ -58,7 +58,8 @@ struct pool {
     bool beat_now; /* the keeper is to beat at once */
     pthread_cond_t asked; /* for it; CLOCK_MONOTONIC */
     int64_t waiting_client; /* Redis client that waits for high-priority jobs only; 0: none */
-    int n_slots;
+    int enough; /* ends of jobs wake nobody before so many are idle */
+    int n_busy, n_slots;
     struct slot slots[];
 };
 
@@ -78,6 +79,9 @@ void pool_free(struct pool *pool);
 
 /* The dispatcher's wait, at most timeout_ms: false when there is nothing to fill. */
 bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle);
+
+/* Until so many workers are idle, at most timeout_ms. Dispatcher only. */
+void pool_linger(struct pool *pool, int enough, int timeout_ms);
 
 /* Names of up to `max` idle workers: for `high` jobs the high-priority ones first, for others the
  * general ones alone; valid as long as the pool. */
