@@ -35,16 +35,23 @@ struct finish {
 };
 
 struct finish_group {
+    struct jobs *jobs; /* whoever leads writes with it: warm, where each thread's own would not be */
     pthread_mutex_t lock;
     struct finish *first, **last; /* waiting, in order */
     bool writing; /* one of them leads, or was posted to */
 };
 
-enum code finish_group_new(struct ctx *cx, struct finish_group **ret_group)
+enum code finish_group_new(struct ctx *cx, const struct settings *settings,
+                           struct finish_group **ret_group)
 {
     struct finish_group *g = calloc(1, sizeof(*g));
     if (!g)
         return ctx_oom(cx);
+    enum code code = jobs_open(cx, settings, "localrag-worker finish", &g->jobs);
+    if (code != CODE_OK) {
+        free(g);
+        return code;
+    }
     pthread_mutex_init(&g->lock, NULL);
     g->last = &g->first;
     *ret_group = g;
@@ -55,6 +62,7 @@ void finish_group_free(struct finish_group *g)
 {
     if (!g)
         return;
+    jobs_close(g->jobs);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
@@ -148,17 +156,17 @@ static void hand_out(struct finish *first, enum code code, const char *message)
 }
 
 /* Writes the first of those who wait, and all that came since. */
-static void lead(struct jobs *jobs, struct finish_group *g, const struct finish *own)
+static void lead(struct finish_group *g, const struct finish *own)
 {
     pthread_mutex_lock(&g->lock);
     struct finish *first = take(g);
     pthread_mutex_unlock(&g->lock);
     struct ctx cx;
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
-    enum code code = write_rows(&cx, jobs, first);
+    enum code code = write_rows(&cx, g->jobs, first);
     hand_out(first, code, ctx_message(&cx));
     if (code == CODE_OK)
-        tell(&cx, jobs, first);
+        tell(&cx, g->jobs, first);
     ctx_done(&cx);
     pthread_mutex_lock(&g->lock);
     g->writing = g->first != NULL;
@@ -174,7 +182,7 @@ static void lead(struct jobs *jobs, struct finish_group *g, const struct finish 
     }
 }
 
-static void finish_together(struct jobs *jobs, struct finish_group *g, struct finish *f)
+static void finish_together(struct finish_group *g, struct finish *f)
 {
     /* The thread's, for it must outlive the post that ends the wait. */
     static _Thread_local sem_t turn;
@@ -189,7 +197,7 @@ static void finish_together(struct jobs *jobs, struct finish_group *g, struct fi
     while (wait && sem_wait(&turn) != 0)
         continue; /* a signal */
     if (!f->written)
-        lead(jobs, g, f);
+        lead(g, f);
 }
 
 enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
@@ -198,7 +206,7 @@ enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_clai
     struct finish f = {.claim = claim, .how = how, .alone = true};
     if (jobs->finishes) {
         f.alone = false;
-        finish_together(jobs, jobs->finishes, &f);
+        finish_together(jobs->finishes, &f);
     }
     if (f.alone) {
         TRY(complete_row(cx, jobs, claim, how));

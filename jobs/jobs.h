@@ -193,7 +193,8 @@ struct job_completion { /* borrowed */
 };
 enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                         const struct job_completion *how) MUST_CHECK;
-enum code finish_group_new(struct ctx *cx, struct finish_group **ret_group) MUST_CHECK;
+enum code finish_group_new(struct ctx *cx, const struct settings *settings,
+                           struct finish_group **ret_group) MUST_CHECK;
 void finish_group_free(struct finish_group *group); /* nobody uses it any more; NULL is fine */
 
 /* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */

@@ -142,7 +142,7 @@ enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *
     if (code == CODE_OK)
         code = tokens_new(cx, (int)settings->extract_processes, &pool->text_tokens);
     if (code == CODE_OK)
-        code = finish_group_new(cx, &pool->finishes);
+        code = finish_group_new(cx, settings, &pool->finishes);
     for (int i = 0; i < n && code == CODE_OK; i++) {
         struct slot *slot = &pool->slots[i];
         slot->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
