@@ -182,8 +182,7 @@ static enum code run(struct ctx *cx, const struct settings *settings, const char
     if (code == CODE_OK)
         code = dispatch_start(cx, pool, &dispatch);
     if (code == CODE_OK)
-        code =
-            strcmp(what, "drain") == 0 ? drain(cx, count) : pickup(cx, settings, count);
+        code = strcmp(what, "drain") == 0 ? drain(cx, count) : pickup(cx, settings, count);
     pool_close(pool);
     dispatch_free(dispatch);
     if (!pool_wait_drained(pool, 10000))

@@ -35,7 +35,8 @@ struct finish {
 };
 
 struct finish_group {
-    struct jobs *jobs; /* whoever leads writes with it: warm, where each thread's own would not be */
+    struct jobs
+        *jobs; /* whoever leads writes with it: warm, where each thread's own would not be */
     pthread_mutex_t lock;
     struct finish *first, **last; /* waiting, in order */
     bool writing; /* one of them leads, or was posted to */
