@@ -37,14 +37,15 @@ JOBS = {"bullmq-pg": 6000, "graphile": 6000, "pg-boss": 20000, "river": 60000, "
 # What is only for the record: no bar.
 INFORMATION = ("graphile-batched", "bullmq-redis")
 
-# As POST /documents/upload would have stored them.
+# As POST /documents/upload would have stored them, one after the other.
 FILL = """
-INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries, document_name, content_hash)
+INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries, document_name, content_hash,
+                             created_at, ready_at)
 SELECT gen_random_uuid(), 'single_document', 'medium',
        jsonb_build_object('file_path', 'uploads/' || md5(i::text), 'content_type', 'text/plain',
                           'file_size', 200, 'metadata', '{"source": "bench"}'::jsonb),
-       3, 'nothing.txt', encode(sha256(i::text::bytea), 'hex')
-FROM generate_series(1, %d) AS i
+       3, 'nothing.txt', encode(sha256(i::text::bytea), 'hex'), t, t
+FROM generate_series(1, %(n)d) AS i, LATERAL (SELECT now() - (%(n)d - i) * interval '20 microseconds' AS t) AS at
 """
 
 
@@ -129,7 +130,7 @@ def drain_ours(count):
     database = fresh_database("ours")
     env = environment(database)
     run([NOOP, "migrate", "1"], env=env)
-    lib.psql(database, FILL % count)
+    lib.psql(database, FILL % {"n": count})
     lib.psql(database, "VACUUM ANALYZE processing_jobs")
     figures = json.loads(run([NOOP, "drain", str(count)], env=env))
     stored = int(lib.psql(database, "SELECT count(*) FROM processing_jobs WHERE status = 'completed' "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* queue_noop.c - the worker pool running jobs that do nothing; started by bench/queue.py.
  *
+ *   bench-queue-noop migrate COUNT  gives the database the schema, nothing else
  *   bench-queue-noop drain COUNT    runs jobs that are stored already until COUNT have ended
  *   bench-queue-noop pickup COUNT   submits COUNT jobs to an idle pool, one after the other
  *
@@ -70,17 +71,36 @@ enum code __wrap_run_document(struct task *t)
     return code;
 }
 
-/* The first thing a submit does when its commit was answered. */
+/* The first thing a submit does when its commit was answered: one push for it, or for all that were
+ * committed with it. Weak: a program has the one that its jobs_submit() calls. */
 void __real_queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
-                       int64_t ready_ms);
+                       int64_t ready_ms) __attribute__((weak));
 void __wrap_queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
                        int64_t ready_ms);
-void __wrap_queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
-                       int64_t ready_ms)
+void __real_queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
+                            const struct queue_entry *entries, int n) __attribute__((weak));
+void __wrap_queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
+                            const struct queue_entry *entries, int n);
+
+static void pushed(const char *job_id)
 {
     if (strcmp(job_id, seen.expected) == 0)
         atomic_store(&seen.pushed_ns, now_ns());
+}
+
+void __wrap_queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
+                       int64_t ready_ms)
+{
+    pushed(job_id);
     __real_queue_hint(cx, jobs, priority, job_id, ready_ms);
+}
+
+void __wrap_queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
+                            const struct queue_entry *entries, int n)
+{
+    for (int i = 0; i < n; i++)
+        pushed(entries[i].job_id);
+    __real_queue_hint_many(cx, jobs, priority, entries, n);
 }
 
 static bool wait_for(const atomic_int *what, int n)
@@ -144,6 +164,7 @@ static enum code pickup(struct ctx *cx, const struct settings *settings, int cou
         return cx->failure.code;
     for (int i = 0; i < count; i++) {
         struct ctx one;
+        atomic_store(&seen.pushed_ns, 0);
         ctx_init(&one, 0);
         enum code code = submit(&one, jobs);
         if (code != CODE_OK)
@@ -152,6 +173,8 @@ static enum code pickup(struct ctx *cx, const struct settings *settings, int cou
         TRY(code);
         if (!wait_for(&seen.ended, i + 1))
             return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "a job did not run");
+        if (!seen.pushed_ns)
+            return ctx_fail(cx, CODE_INTERNAL, "the submit's push was not seen");
         ms[i] = (double)(seen.entered_ns - seen.pushed_ns) / 1e6;
         struct timespec pause = {.tv_nsec = IDLE_MS * 1000000};
         nanosleep(&pause, NULL);

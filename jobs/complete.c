@@ -80,7 +80,8 @@ static void mark(struct finish *first, const struct db_result *r)
             if (at == start)
                 break;
         }
-        at->code = CODE_OK;
+        if (strcmp(at->claim->job_id, id) == 0)
+            at->code = CODE_OK;
         at = at->next ? at->next : first;
     }
 }
