@@ -68,21 +68,27 @@ void finish_group_free(struct finish_group *g)
     free(g);
 }
 
+static struct finish *find(struct finish *first, struct finish *from, const char *job_id)
+{
+    for (struct finish *f = from; f; f = f->next)
+        if (strcmp(f->claim->job_id, job_id) == 0)
+            return f;
+    for (struct finish *f = first; f && f != from; f = f->next)
+        if (strcmp(f->claim->job_id, job_id) == 0)
+            return f;
+    return NULL;
+}
+
 /* Marks what came back; rows mostly come in the order they were sent. */
 static void mark(struct finish *first, const struct db_result *r)
 {
-    struct finish *at = first;
+    struct finish *next = first;
     for (int i = 0; i < db_rows(r); i++) {
-        const char *id = db_get(r, i, 0);
-        struct finish *start = at;
-        while (strcmp(at->claim->job_id, id) != 0) {
-            at = at->next ? at->next : first;
-            if (at == start)
-                break;
-        }
-        if (strcmp(at->claim->job_id, id) == 0)
-            at->code = CODE_OK;
-        at = at->next ? at->next : first;
+        struct finish *f = find(first, next, db_get(r, i, 0));
+        if (!f)
+            continue;
+        f->code = CODE_OK;
+        next = f->next;
     }
 }
 

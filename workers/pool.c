@@ -5,8 +5,9 @@
  * has its own database and Redis connections, opened at its first job and kept. Invariants: a slot
  * is given a job only while it is idle and only by the dispatcher; claim and claim_cx belong to the
  * dispatcher while the slot is idle and to the worker while it is busy; every change that somebody
- * may wait for is broadcast. Not here: what a job does (task.c), which job (dispatch.c), leases
- * (keeper.c). */
+ * may wait for is broadcast, a job only to the worker that got it. Jobs that end at the same time
+ * share a commit and a connection (pool->finishes). Not here: what a job does (task.c), which job
+ * (dispatch.c), leases (keeper.c). */
 #include "workers/pool.h"
 
 #include <stdio.h>
