@@ -123,7 +123,7 @@ cmd_bench() {
     done
     need_packages build bench
     lock
-    build release "${PROGRAMS[@]}" bench-loop
+    build release "${PROGRAMS[@]}" bench-loop bench-queue-noop
     unlock
     local status=0 got open=''
     for name in "${names[@]}"; do

@@ -28,9 +28,10 @@ static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
                             .max_retries = (int)db_get_int(r, row, 10),
                             .crash_count = (int)db_get_int(r, row, 11)};
     snprintf(c->job_id, sizeof(c->job_id), "%s", db_get(r, row, 0));
-    for (int i = 0; i < n; i++)
-        if (strcmp(workers[i], db_get(r, row, 2)) == 0)
-            c->worker = workers[i];
+    /* Rows mostly come in the order they were asked for. */
+    for (int i = 0; i < n && !c->worker; i++)
+        if (strcmp(workers[(row + i) % n], db_get(r, row, 2)) == 0)
+            c->worker = workers[(row + i) % n];
     c->task_type = record_text(cx, r, row, 3);
     c->file_path = record_text(cx, r, row, 4);
     c->file_name = record_text(cx, r, row, 5);
@@ -51,9 +52,8 @@ static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
 static void tell_state(struct ctx *cx, struct jobs *jobs, const char *job_id, int64_t epoch,
                        const char *status)
 {
-    struct event e = {.kind = EVENT_STATE, .epoch = epoch};
-    snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
-    snprintf(e.status, sizeof(e.status), "%s", status);
+    struct event e;
+    event_fill_state(&e, job_id, epoch, status);
     event_publish(cx, jobs, &e);
 }
 
@@ -73,12 +73,16 @@ enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int
                DB_ARGS(db_text(pool_id), db_column(&c, 0), db_column(&c, 1), db_bool(pool_idle),
                        db_text(suffix)),
                &r));
+    struct event *events = ctx_array(cx, (size_t)db_rows(r), sizeof(*events));
+    if (!events)
+        return cx->failure.code;
     *ret_n = 0;
     for (int i = 0; i < db_rows(r); i++) {
         TRY(read_claim(cx, r, i, workers, n, &ret_claims[i]));
         ++*ret_n;
-        tell_state(cx, jobs, ret_claims[i].job_id, ret_claims[i].epoch, "processing");
+        event_fill_state(&events[i], ret_claims[i].job_id, ret_claims[i].epoch, "processing");
     }
+    event_publish_states(cx, jobs, events, *ret_n);
     return CODE_OK;
 }
 

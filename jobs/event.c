@@ -172,6 +172,14 @@ void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event)
     }
 }
 
+void event_fill_state(struct event *ret_event, const char *job_id, int64_t epoch,
+                      const char *status)
+{
+    *ret_event = (struct event){.kind = EVENT_STATE, .epoch = epoch};
+    snprintf(ret_event->job_id, sizeof(ret_event->job_id), "%s", job_id);
+    snprintf(ret_event->status, sizeof(ret_event->status), "%s", status);
+}
+
 static const char states_script[] =
     "for i = 2, #ARGV do redis.call('PUBLISH', ARGV[1], ARGV[i]) end\n"
     "return #ARGV - 1\n";

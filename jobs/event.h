@@ -27,6 +27,9 @@ bool event_parse(const char *data, size_t len, struct event *ret_event);
 /* Best effort: a failure is forgotten. */
 void event_publish(struct ctx *cx, struct jobs *jobs, const struct event *event);
 
+void event_fill_state(struct event *ret_event, const char *job_id, int64_t epoch,
+                      const char *status);
+
 /* As that, for several EVENT_STATE in one round trip. */
 void event_publish_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n);
 

@@ -20,6 +20,7 @@
 #include "base/pbjson.h"
 #include "base/str.h"
 #include "jobs/batch.h"
+#include "jobs/complete.h"
 #include "jobs/record.h"
 #include "jobs/reprocess.h"
 #include "store/crypt.h"
@@ -254,25 +255,21 @@ static enum code new_result(struct ctx *cx, struct jobs *jobs, const struct job_
     return CODE_OK;
 }
 
-static enum code complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                          const Localrag__V1__DocumentResult *result)
+static enum code completion(struct ctx *cx, const Localrag__V1__DocumentResult *result,
+                            struct job_completion *ret)
 {
     CLEANUP(buf_done) struct buf json = BUF_INIT(32 << 20);
-    int64_t rows;
     pbjson_write(&json, &result->base);
     if (buf_failed(&json))
         return ctx_oom(cx);
-    const char *message =
-        result->_duplicate_of_case
-            ? ctx_printf(cx, "Completed: the same as document %s", result->duplicate_of)
-            : ctx_printf(cx, "Completed: %d pages, %d chunks", result->page_count,
-                         result->chunk_count);
-    TRY(db_change(cx, jobs->db, &q_job_complete,
-                  DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(message),
-                          db_text(buf_cstr(&json)), db_text(result->document_id),
-                          db_int(result->page_count)),
-                  &rows));
-    return rows ? CODE_OK : lost(cx, claim);
+    *ret = (struct job_completion){.result_json = ctx_strdup(cx, buf_cstr(&json)),
+                                   .document_id = result->document_id,
+                                   .pages = result->page_count};
+    ret->message = result->_duplicate_of_case
+                       ? ctx_printf(cx, "Completed: the same as document %s", result->duplicate_of)
+                       : ctx_printf(cx, "Completed: %d pages, %d chunks", result->page_count,
+                                    result->chunk_count);
+    return cx->failure.code;
 }
 
 static void tell_completed(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
@@ -305,14 +302,13 @@ static enum code duplicate_result(struct ctx *cx, struct jobs *jobs, const struc
     return cx->failure.code;
 }
 
-static enum code complete_duplicate(struct ctx *cx, struct jobs *jobs,
-                                    const struct job_claim *claim,
-                                    const Localrag__V1__DocumentResult *result,
-                                    struct batch_news *ret_news)
+static enum code complete_in_transaction(struct ctx *cx, struct jobs *jobs,
+                                         const struct job_claim *claim,
+                                         const struct job_completion *how,
+                                         struct batch_news *ret_news)
 {
     TRY(db_begin(cx, jobs->db));
-    TRY(complete(cx, jobs, claim, result));
-    /* What an earlier attempt read before another job with the same bytes was done. */
+    TRY(complete_row(cx, jobs, claim, how));
     TRY(db_run(cx, jobs->db, &q_pages_delete, DB_ARGS(db_text(claim->job_id)), NULL));
     if (claim->parent_id[0])
         TRY(batch_advance(cx, jobs, claim->parent_id, 1, ret_news));
@@ -332,11 +328,18 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
     TRY(duplicate_result(cx, jobs, claim, key, &found, &result));
     if (!found)
         return CODE_OK;
-    struct batch_news news = {0};
-    enum code code = complete_duplicate(cx, jobs, claim, result, &news);
-    db_rollback(jobs->db);
-    TRY(code);
-    tell_completed(cx, jobs, claim, &news);
+    struct job_completion how;
+    TRY(completion(cx, result, &how));
+    /* An earlier attempt may have read pages before another job with the same bytes was done. */
+    if (claim->parent_id[0] || claim->epoch > 1) {
+        struct batch_news news = {0};
+        enum code code = complete_in_transaction(cx, jobs, claim, &how, &news);
+        db_rollback(jobs->db);
+        TRY(code);
+        tell_completed(cx, jobs, claim, &news);
+    } else {
+        TRY(jobs_complete(cx, jobs, claim, &how));
+    }
     *ret_done = true;
     return CODE_OK;
 }
@@ -394,6 +397,7 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
     int64_t failed;
     bool inserted = true;
     struct batch_news news = {0};
+    struct job_completion how;
     TRY(dedupe_key(cx, jobs, claim, &key));
     TRY(new_result(cx, jobs, claim, claim->job_id, &result, &failed));
     if (failed >= doc->page_count)
@@ -412,7 +416,8 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
     result->timings->_extract_ms_case = LOCALRAG__V1__TIMINGS___EXTRACT_MS_EXTRACT_MS;
     result->timings->total_ms = doc->total_ms;
     result->timings->_total_ms_case = LOCALRAG__V1__TIMINGS___TOTAL_MS_TOTAL_MS;
-    TRY(complete(cx, jobs, claim, result));
+    TRY(completion(cx, result, &how));
+    TRY(complete_row(cx, jobs, claim, &how));
     if (claim->parent_id[0])
         TRY(batch_advance(cx, jobs, claim->parent_id, 1, &news));
     TRY(db_commit(cx, jobs->db));

@@ -21,10 +21,13 @@
 #include "store/db.h"
 #include "store/kv.h"
 
+struct finish_group;
+
 struct jobs {
     const struct settings *settings;
     struct db *db;
     struct kv *kv;
+    struct finish_group *finishes; /* shared, borrowed; NULL: this thread finishes alone */
 };
 
 /* Connects lazily. `application` names the connection in pg_stat_activity. */
@@ -142,7 +145,7 @@ enum code jobs_queue_stats(struct ctx *cx, struct jobs *jobs,
 enum code jobs_worker_health(struct ctx *cx, struct jobs *jobs,
                              Localrag__V1__WorkerHealth *out) MUST_CHECK;
 
-/* ---- for workers: take, claim, progress, finish, fail (claim.c, finish.c) ---- */
+/* ---- for workers: take, claim, progress, finish, fail (claim.c, complete.c, finish.c) ---- */
 
 struct job_claim { /* texts live in the ctx of the claim call */
     char job_id[37];
@@ -189,6 +192,20 @@ void jobs_publish_progress(struct ctx *cx, struct jobs *jobs, const struct job_c
  * CLAIM_LOST. */
 enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                     enum code code, const char *message) MUST_CHECK;
+
+/* Ends a job whose only effect is its own row, under its fence, and tells the watchers. Threads
+ * that share a group of finishes write what comes at the same time in one commit. CLAIM_LOST. */
+struct job_completion { /* borrowed */
+    const char *message; /* "Completed: 3 files removed" */
+    const char *result_json; /* or NULL */
+    const char *document_id; /* or NULL */
+    int pages;
+};
+enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                        const struct job_completion *how) MUST_CHECK;
+enum code finish_group_new(struct ctx *cx, const struct settings *settings,
+                           struct finish_group **ret_group) MUST_CHECK;
+void finish_group_free(struct finish_group *group); /* nobody uses it any more; NULL is fine */
 
 /* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */
 enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs,

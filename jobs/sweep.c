@@ -36,6 +36,7 @@
 
 enum {
     TICK_MS = 1000,
+    FEED_MS = 50, /* while an overflowed lane is being emptied faster than a tick could fill it */
     GAP_MS = 3000,
     MAX_POOLS = 1024,
     SLICE = 5000,
@@ -283,12 +284,15 @@ static enum code feed_newer(struct ctx *cx, struct jobs *jobs, const char *prior
     return push_rows(cx, jobs, priority, r);
 }
 
-static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *priority)
+static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *priority,
+                           int *ret_sleep_ms)
 {
     struct jobs *jobs = s->jobs;
     struct queue_lane lane;
     bool end;
     TRY(queue_look(cx, jobs, priority, &lane));
+    if (lane.overflow && lane.size < QUEUE_LANE_CAP - QUEUE_LANE_CAP / 10)
+        *ret_sleep_ms = FEED_MS;
     TRY(feed_older(cx, s, l, priority, &lane));
     TRY(queue_look(cx, jobs, priority, &lane));
     if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
@@ -303,11 +307,11 @@ static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *p
     return feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP, &end);
 }
 
-static void feed_lanes(struct ctx *cx, struct sweep *s)
+static void feed_lanes(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
 {
     static const char *const lanes[LANES] = {"high", "medium", "low"};
     for (int i = 0; i < LANES; i++) {
-        if (feed_lane(cx, s, i, lanes[i]) == CODE_OK)
+        if (feed_lane(cx, s, i, lanes[i], ret_sleep_ms) == CODE_OK)
             continue;
         if (!s->redis_away)
             log_warning(cx, "could not feed the lane \"%s\", trying again: %s", lanes[i],
@@ -372,8 +376,8 @@ static enum code tick(struct ctx *cx, struct sweep *s, struct tick_news *news, i
     TRY(free_when_due(cx, s, news));
     TRY(purge_pools(cx, s));
     TRY(maintenance_submit(cx, s->jobs, &news->maintenance, &news->n_maintenance));
-    feed_lanes(cx, s);
     TRY(next_due(cx, s->jobs, ret_sleep_ms));
+    feed_lanes(cx, s, ret_sleep_ms);
     TRY(advance_batches(cx, s->jobs, news->freed, news->n_freed));
     return batch_advance_overdue(cx, s->jobs, &news->batches, &news->n_batches);
 }

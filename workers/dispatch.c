@@ -18,9 +18,10 @@
 #include "workers/thread.h"
 
 enum {
-    TAKE_MAX = 32,
+    TAKE_MAX = 128,
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
+    LINGER_MS = 1,
     SEEN_MAX = 16,
     TICK_LIMIT = 8 * 1024 * 1024
 };
@@ -30,6 +31,7 @@ struct dispatch {
     struct jobs *jobs;
     pthread_t thread;
     bool away; /* logged already */
+    bool backlog; /* the last take got all it asked for */
     bool alone; /* a job with a crash behind it runs: nothing beside it */
     char wanted[37]; /* an id that the pool drains for; "": none */
     char seen[SEEN_MAX][37]; /* ids that could not be claimed lately */
@@ -140,6 +142,7 @@ static enum code take(struct ctx *cx, struct dispatch *d, const struct pool_idle
     enum code code = jobs_take(cx, d->jobs, high_only, high_only ? HIGH_WAIT_MS : WAIT_MS,
                                MIN(max, TAKE_MAX), ids, &n, &high);
     set_waiting(d, 0);
+    d->backlog = n == MIN(max, TAKE_MAX);
     TRY(code);
     /* Ids that are not claimed are found by the sweep. */
     if (n == 0 || !pool_may_take(d->pool))
@@ -154,6 +157,10 @@ static enum code tick(struct ctx *cx, struct dispatch *d)
         wait_ms(d->pool, WAIT_MS);
         return CODE_OK;
     }
+    /* Jobs that wait anyway are claimed a quarter of the pool at a time, not one by one: a claim
+     * costs a commit. A pool of a few workers never lingers. */
+    if (d->backlog)
+        pool_linger(d->pool, MIN(d->pool->n_slots / 4, TAKE_MAX), LINGER_MS);
     if (!pool_wait_idle(d->pool, WAIT_MS, &idle))
         return CODE_OK;
     if (idle.all)

@@ -92,7 +92,7 @@ static void wait_beat(struct keeper *k, int ms)
     pthread_mutex_lock(&k->pool->lock);
     bool timed_out = false;
     while (!k->pool->beat_now && !atomic_load(&k->ending) && !timed_out)
-        timed_out = pthread_cond_timedwait(&k->pool->changed, &k->pool->lock, &until) != 0;
+        timed_out = pthread_cond_timedwait(&k->pool->asked, &k->pool->lock, &until) != 0;
     k->pool->beat_now = false;
     pthread_mutex_unlock(&k->pool->lock);
 }

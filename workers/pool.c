@@ -5,8 +5,9 @@
  * has its own database and Redis connections, opened at its first job and kept. Invariants: a slot
  * is given a job only while it is idle and only by the dispatcher; claim and claim_cx belong to the
  * dispatcher while the slot is idle and to the worker while it is busy; every change that somebody
- * may wait for is broadcast. Not here: what a job does (task.c), which job (dispatch.c), leases
- * (keeper.c). */
+ * may wait for is broadcast, a job only to the worker that got it. Jobs that end at the same time
+ * share a commit and a connection (pool->finishes). Not here: what a job does (task.c), which job
+ * (dispatch.c), leases (keeper.c). */
 #include "workers/pool.h"
 
 #include <stdio.h>
@@ -57,7 +58,7 @@ static bool wait_for_job(struct slot *slot)
     struct pool *pool = slot->pool;
     pthread_mutex_lock(&pool->lock);
     while (!slot->busy && !pool->closing)
-        pthread_cond_wait(&pool->changed, &pool->lock);
+        pthread_cond_wait(&slot->given, &pool->lock);
     bool busy = slot->busy;
     pthread_mutex_unlock(&pool->lock);
     return busy;
@@ -71,13 +72,15 @@ static void done(struct slot *slot, bool completed)
     ctx_done(&slot->claim_cx);
     pthread_mutex_lock(&pool->lock);
     slot->busy = false;
+    pool->n_busy--;
     slot->finishing = false;
     if (completed)
         slot->processed += counts;
     else if (slot->stop == SLOT_GO && counts)
         slot->failed++;
     slot->stop = SLOT_GO;
-    pthread_cond_broadcast(&pool->changed);
+    if (pool->n_slots - pool->n_busy >= pool->enough)
+        pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -93,6 +96,7 @@ static void *worker_main(void *arg)
         log_failure(&cx, LOG_LEVEL_ERROR, "a worker could not start; this process ends");
         abort();
     }
+    jobs->finishes = slot->pool->finishes;
     while (wait_for_job(slot)) {
         bool completed = task_run(slot, jobs);
         done(slot, completed);
@@ -114,6 +118,7 @@ static void name_slots(struct pool *pool)
         slot->pool = pool;
         slot->high_only = i < high;
         slot->wake_fd = -1;
+        thread_cond_init(&slot->given);
         if (slot->high_only)
             snprintf(slot->name, sizeof(slot->name), "high-priority-%d", i + 1);
         else
@@ -134,10 +139,13 @@ enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *
     pool->n_slots = n;
     pthread_mutex_init(&pool->lock, NULL);
     thread_cond_init(&pool->changed);
+    thread_cond_init(&pool->asked);
     name_slots(pool);
     enum code code = tokens_new(cx, (int)settings->extract_processes, &pool->ocr_tokens);
     if (code == CODE_OK)
         code = tokens_new(cx, (int)settings->extract_processes, &pool->text_tokens);
+    if (code == CODE_OK)
+        code = finish_group_new(cx, settings, &pool->finishes);
     for (int i = 0; i < n && code == CODE_OK; i++) {
         struct slot *slot = &pool->slots[i];
         slot->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -167,9 +175,12 @@ void pool_free(struct pool *pool)
         if (slot->wake_fd >= 0)
             close(slot->wake_fd);
         ctx_done(&slot->claim_cx);
+        pthread_cond_destroy(&slot->given);
     }
+    finish_group_free(pool->finishes);
     tokens_free(pool->ocr_tokens);
     tokens_free(pool->text_tokens);
+    pthread_cond_destroy(&pool->asked);
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
@@ -195,6 +206,18 @@ static struct pool_idle count_idle(const struct pool *pool)
     }
     memcpy(idle.pool_id, pool->pool_id, sizeof(idle.pool_id));
     return idle;
+}
+
+void pool_linger(struct pool *pool, int enough, int timeout_ms)
+{
+    struct timespec until = clk_mono_after(timeout_ms);
+    pthread_mutex_lock(&pool->lock);
+    pool->enough = enough;
+    while (!pool->closing && pool->n_slots - pool->n_busy < enough &&
+           pthread_cond_timedwait(&pool->changed, &pool->lock, &until) == 0)
+        continue;
+    pool->enough = 0;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle)
@@ -250,7 +273,7 @@ enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *c
 {
     struct slot *slot = NULL;
     for (int i = 0; i < pool->n_slots && !slot && claim->worker; i++)
-        if (strcmp(pool->slots[i].name, claim->worker) == 0)
+        if (pool->slots[i].name == claim->worker) /* from pool_idle_names() */
             slot = &pool->slots[i];
     if (!slot)
         return ctx_fail(cx, CODE_INTERNAL, "no worker \"%s\" for a claim",
@@ -263,12 +286,13 @@ enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *c
     pthread_mutex_lock(&pool->lock);
     bool closing = pool->closing; /* its thread may have left already */
     slot->busy = !closing;
+    pool->n_busy += !closing;
     slot->stop = SLOT_GO;
     slot->progress = (struct job_progress){0};
     slot->message[0] = '\0';
     slot->stored_percent = 0;
     slot->stored_at_ms = clk_mono_ms();
-    pthread_cond_broadcast(&pool->changed);
+    pthread_cond_signal(&slot->given);
     pthread_mutex_unlock(&pool->lock);
     if (!closing)
         return CODE_OK;
@@ -367,6 +391,7 @@ void pool_set_wanted(struct pool *pool, bool wanted, int max_workers, int high_w
     pool->may_high = high;
     pool->may_general = general;
     pthread_cond_broadcast(&pool->changed);
+    pthread_cond_signal(&pool->asked);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -374,7 +399,7 @@ void pool_ask_beat(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->beat_now = true;
-    pthread_cond_broadcast(&pool->changed);
+    pthread_cond_signal(&pool->asked);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -383,6 +408,8 @@ void pool_close(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->changed);
+    for (int i = 0; i < pool->n_slots; i++)
+        pthread_cond_signal(&pool->slots[i].given);
     pthread_mutex_unlock(&pool->lock);
 }
 

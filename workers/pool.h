@@ -29,6 +29,7 @@ struct slot {
     char name[32];
     bool high_only;
     int wake_fd; /* eventfd: a stop, or a token */
+    pthread_cond_t given; /* a job, or the pool closes */
     struct ctx claim_cx; /* memory of the claim; the worker's while busy, else the dispatcher's */
     struct job_claim claim;
     /* guarded by pool->lock */
@@ -47,15 +48,18 @@ struct pool {
     struct box *box;
     struct tokens *ocr_tokens, *text_tokens; /* a short text pass never waits for an OCR page */
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* anything below or in a slot; CLOCK_MONOTONIC */
+    struct finish_group *finishes; /* jobs that end at the same time share a commit */
+    pthread_cond_t changed; /* an end of a job, or of what follows; CLOCK_MONOTONIC */
     char pool_id[37]; /* "": not registered */
     bool wanted; /* the desired state of the database */
     int n_high; /* the first slots take high priority only */
     int may_high, may_general; /* so many of each kind may run */
     bool closing; /* no new jobs, workers leave when they are done */
     bool beat_now; /* the keeper is to beat at once */
+    pthread_cond_t asked; /* for it; CLOCK_MONOTONIC */
     int64_t waiting_client; /* Redis client that waits for high-priority jobs only; 0: none */
-    int n_slots;
+    int enough; /* ends of jobs wake nobody before so many are idle */
+    int n_busy, n_slots;
     struct slot slots[];
 };
 
@@ -75,6 +79,9 @@ void pool_free(struct pool *pool);
 
 /* The dispatcher's wait, at most timeout_ms: false when there is nothing to fill. */
 bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idle);
+
+/* Until so many workers are idle, at most timeout_ms. Dispatcher only. */
+void pool_linger(struct pool *pool, int enough, int timeout_ms);
 
 /* Names of up to `max` idle workers: for `high` jobs the high-priority ones first, for others the
  * general ones alone; valid as long as the pool. */
