@@ -11,7 +11,7 @@ struct app {
     struct ctx *cx; /* the command's unit of work */
     const struct args *args;
     struct conn *conn; /* NULL for an offline command */
-    const char *program; /* how to call us again: as we were called, with --server if it was given */
+    const char *program; /* how to call us again: as it was called, with --server if given */
     bool json, quiet;
     bool tty, color, unicode; /* of standard output */
 };
