@@ -7,6 +7,7 @@
  * it for certain: in an hour of small documents such keys would be most of Redis. */
 #include "jobs/event.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,12 @@ const char *event_channel(struct ctx *cx, const struct settings *s)
 const char *control_channel(struct ctx *cx, const struct settings *s)
 {
     return queue_key(cx, s, "control");
+}
+
+double event_percent(double before, double percent)
+{
+    double steps = fmax(floor(percent * EVENT_STEPS), round(before * EVENT_STEPS) + 1);
+    return fmin(steps, 100.0 * EVENT_STEPS - 1) / EVENT_STEPS;
 }
 
 /* Cuts the next word off *s; NULL when there is none. */
@@ -136,7 +143,7 @@ static enum code send_event(struct ctx *cx, struct jobs *jobs, const struct even
         line = state_line(cx, e);
         break;
     case EVENT_PROGRESS:
-        line = ctx_printf(cx, "p %s %lld %.2f %d %d %s", e->job_id, (long long)e->epoch, e->percent,
+        line = ctx_printf(cx, "p %s %lld %.4f %d %d %s", e->job_id, (long long)e->epoch, e->percent,
                           e->pages_done, e->pages_total, e->message);
         break;
     case EVENT_CANCEL:

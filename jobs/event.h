@@ -21,6 +21,12 @@ struct event {
     char message[128];
 };
 
+/* Progress is told in steps of 1/EVENT_STEPS percent, and an event's id is made of their number: so
+ * every event of a claim is at least one step ahead of the one before, also when it only says
+ * something else. The percent to tell next, below 100. */
+enum { EVENT_STEPS = 10000 };
+double event_percent(double before, double percent);
+
 /* False (and EVENT_NONE) for anything that is not exactly one of the forms above. */
 bool event_parse(const char *data, size_t len, struct event *ret_event);
 

@@ -287,9 +287,9 @@ enum code maintenance_complete(struct ctx *cx, struct jobs *jobs, const struct j
     const char *json, *summary = maintenance_summary(cx, m);
     int64_t rows;
     TRY(result_json(cx, m, summary, &json));
-    TRY(db_change(cx, jobs->db, &q_job_complete,
+    TRY(db_change(cx, jobs->db, &q_maintenance_complete,
                   DB_ARGS(db_text(claim->job_id), db_int(claim->epoch), db_text(summary),
-                          db_text(json), db_null(), db_int(0)),
+                          db_text(json)),
                   &rows));
     if (!rows)
         return lost(cx, claim);

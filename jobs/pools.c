@@ -97,7 +97,7 @@ static enum code fill_columns(struct ctx *cx, const struct pool_worker *workers,
         db_put(due, 0, w->job_id);
         db_put_int(due, 1, w->epoch);
         /* A beat that the database refuses costs the whole pool its lease. */
-        db_put_double(due, 2, w->percent > 0 ? MIN(w->percent, 99.99) : 0);
+        db_put_double(due, 2, w->percent > 0 ? MIN(w->percent, 99.9999) : 0);
         db_put_int(due, 3, w->pages_done);
         db_put_int(due, 4, w->pages_total);
         db_put_bytes(due, 5, w->message, str_utf8_prefix(w->message, strlen(w->message)));

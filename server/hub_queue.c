@@ -7,6 +7,7 @@
  * thread, which fills, and by the threads of gRPC and HTTP, which take.
  *
  * What is new and who watches is decided elsewhere. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ void hub_event_id(int64_t epoch, Localrag__V1__JobStatus status, double percent,
                   char id[HUB_ID])
 {
     if (runs(status))
-        write_id(epoch, 0, percent * 10000, id);
+        write_id(epoch, 0, round(percent * EVENT_STEPS), id);
     else
         write_id(epoch, 1, progress_at * 1e6, id);
 }

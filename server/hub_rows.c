@@ -164,7 +164,7 @@ static bool take_progress(struct hub *hub, struct entry *e, const struct event *
         (event->epoch == e->epoch && e->status != LOCALRAG__V1__JOB_STATUS__JOB_STATUS_PROCESSING &&
          !state_is_terminal(e->status)))
         return false;
-    if (event->epoch < e->epoch || state_is_terminal(e->status) || event->percent < e->percent ||
+    if (event->epoch < e->epoch || state_is_terminal(e->status) || event->percent <= e->percent ||
         event->percent >= 100)
         return true;
     char *message = arena_strdup(&e->cx.arena, event->message);

@@ -97,6 +97,16 @@ static void wait_beat(struct keeper *k, int ms)
     pthread_mutex_unlock(&k->pool->lock);
 }
 
+/* While jobs run a beat is not later than their progress is to be stored. */
+static int beat_every(const struct keeper *k)
+{
+    int64_t every = POOL_BEAT_MS;
+    for (int i = 0; i < k->pool->n_slots; i++)
+        if (k->workers[i].job_id[0])
+            every = MIN(every, k->pool->settings->progress_interval_ms);
+    return (int)every;
+}
+
 static void note_outage(struct keeper *k, const struct ctx *cx, enum code code)
 {
     if (code == CODE_OK) {
@@ -123,7 +133,7 @@ static void *keeper_main(void *arg)
         note_outage(k, &cx, beat(&cx, k));
         ctx_done(&cx);
         int64_t spent = clk_mono_ms() - started;
-        wait_beat(k, k->retry_ms ? k->retry_ms : (int)MAX(1, POOL_BEAT_MS - spent));
+        wait_beat(k, k->retry_ms ? k->retry_ms : (int)MAX(1, beat_every(k) - spent));
     }
     return NULL;
 }

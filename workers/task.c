@@ -15,6 +15,7 @@
 
 #include "base/clk.h"
 #include "base/str.h"
+#include "jobs/event.h"
 #include "workers/run_directory.h"
 #include "workers/run_document.h"
 #include "workers/run_maintenance.h"
@@ -106,7 +107,7 @@ void task_progress(struct task *t, double percent, int pages_done, int pages_tot
     va_end(ap);
     message[str_utf8_prefix(message, strlen(message))] = '\0';
 
-    t->percent = MAX(t->percent, percent);
+    t->percent = event_percent(t->percent, percent);
     struct job_progress progress = {.percent = t->percent,
                                     .pages_done = pages_done,
                                     .pages_total = pages_total,

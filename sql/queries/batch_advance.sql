@@ -17,7 +17,7 @@ released AS (
     FROM next WHERE c.id = next.id RETURNING c.id, c.job_id, c.priority, c.ready_at),
 moved AS (
     UPDATE processing_jobs AS p
-    SET pages_done = n.done, progress = greatest(p.progress, least(99.9, 100.0 * n.done / n.total)),
+    SET pages_done = n.done, progress = least(99.9999, greatest(p.progress + 0.0001, trunc(100.0 * n.done / n.total, 4))),
         progress_message = format('Processed file %s of %s', n.done, p.pages_total),
         progress_at = (SELECT t FROM clock)
     FROM (SELECT id, least(pages_total, pages_done + $3::int) AS done, greatest(pages_total, 1) AS total

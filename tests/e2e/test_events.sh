@@ -40,7 +40,8 @@ check "and nothing else of it" same 1 "$(count '^event:' "$done")"
 check "jobs of before are not told" same 0 "$(count "$old" "$all")"
 check "the stream of one job ends with the job" wait_until 10 gone "${READERS[2]}"
 check "its end is told" event "$one" completed "$job"
-check "ids only grow" same "$(sed -n 's/^id: //p' "$one" | LC_ALL=C sort)" "$(sed -n 's/^id: //p' "$one")"
+ids() { sed -n 's/^id: //p' "$1"; }
+check "ids only grow" same "$(ids "$one" | LC_ALL=C sort -u)" "$(ids "$one")"
 id=$(last_id "$one")
 check "both streams call the same change the same" grep -q "^id: $id" "$all"
 
@@ -52,6 +53,26 @@ rest -H "Last-Event-ID: 0000000000-1-0000000000000000" "/api/v1/jobs/$job/events
 check "who has less gets the state" has "$REST_BODY" "id: $id"
 rest -H "Last-Event-ID: of somebody else" "/api/v1/jobs/$job/events"
 check "an id of somebody else is none" has "$REST_BODY" "id: $id"
+
+# ---- steps that only say something else have ids of their own
+mkdir -p "$STACK_TMP/data/many"
+for i in $(seq 1200); do echo "File $i." >"$STACK_TMP/data/many/$i.txt"; done
+rest -X POST /api/v1/workers/stop
+rest -H 'Content-Type: application/json' -d "{\"directory_path\": \"$STACK_TMP/data/many\"}" \
+    /api/v1/documents/ingest-directory
+JOB=$(field job_id)
+many=$STACK_TMP/many
+read_events "$many" "/api/v1/jobs/$JOB/events"
+check "the batch waits" wait_until 10 event "$many" pending "$JOB"
+rest -X POST /api/v1/workers/start
+listed() { grep -q '"progress_message":"Processed file' "$many"; }
+check "and is listed" wait_until 60 listed
+rest -X POST "/api/v1/jobs/$JOB/cancel"
+check "its stream ends" wait_until 30 gone "${READERS[3]}"
+check "what was found was told" grep -q '"progress_message":"Listing files, [0-9]* found"' "$many"
+check "no two events have the same id" same "$(ids "$many" | LC_ALL=C sort -u)" "$(ids "$many")"
+rest -H "Last-Event-ID: $(ids "$many" | head -n 3 | tail -n 1)" "/api/v1/jobs/$JOB/events"
+check "who has an early one gets what came after" has "$REST_BODY" '"status":"cancelled"'
 
 server_down
 check "the stop ends the streams" wait_until 10 gone "${READERS[0]}"

@@ -212,6 +212,44 @@ static void changed_bytes_drop_what_was_read_of_the_old_ones(void **state)
                      0);
 }
 
+/* What a worker that is free would get. */
+static const char *take_one(void)
+{
+    char ids[1][37];
+    int n;
+    OK(&fx.cx, jobs_take(&fx.cx, fx.jobs, false, 1000, 1, ids, &n, NULL));
+    assert_int_equal(n, 1);
+    return ctx_strdup(&fx.cx, ids[0]);
+}
+
+static void ten_thousand_files_hold_up_no_upload_and_are_not_held_up(void **state)
+{
+    (void)state;
+    enum { FILES = 10000, UPLOADS = 100 };
+    const char *id = submit(FILES);
+    struct job_claim claim = fixture_claim(pool, id);
+    for (int i = 0; i < FILES; i += MAX_FILES)
+        OK(&fx.cx, add(&fx.cx, fx.jobs, &claim, i, MAX_FILES));
+    OK(&fx.cx, jobs_directory_listed(&fx.cx, fx.jobs, &claim));
+    fixture_sql("ANALYZE processing_jobs");
+    REDIS("ZREM", fixture_key("medium"), id);
+    int files = 0;
+    for (int i = 0; i < UPLOADS; i++) {
+        const char *upload = fixture_job("high"), *taken = take_one();
+        if (strcmp(taken, upload) == 0)
+            continue;
+        /* This take began with a lower lane: a file moves, and the upload is next. */
+        files++;
+        assert_int_equal(count(id, ctx_printf(&fx.cx, "job_id = '%s'", taken)), 1);
+        assert_string_equal(take_one(), upload);
+        struct job_claim file = fixture_claim(pool, taken);
+        OK(&fx.cx, jobs_fail(&fx.cx, fx.jobs, &file, CODE_UNREADABLE, "x"));
+        assert_true(REDIS("ZCARD", fixture_key("medium")).integer <= AT_ONCE);
+    }
+    assert_in_range(files, UPLOADS / 16, UPLOADS / 4); /* every eighth take */
+    assert_int_equal(count(id, "ready_at < 'infinity' AND status = 'pending'"), AT_ONCE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +264,7 @@ int main(void)
         cmocka_unit_test_setup(one_file_can_be_tried_again_by_hand, setup),
         cmocka_unit_test_setup(the_sweep_goes_on_with_a_batch_that_was_left_behind, setup),
         cmocka_unit_test_setup(changed_bytes_drop_what_was_read_of_the_old_ones, setup),
+        cmocka_unit_test_setup(ten_thousand_files_hold_up_no_upload_and_are_not_held_up, setup),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -421,6 +421,24 @@ static void events_are_read_strictly(void **state)
     assert_false(event_parse("workers\0", 8, &e));
 }
 
+static void every_step_of_progress_is_ahead_of_the_one_before(void **state)
+{
+    (void)state;
+    assert_true(event_percent(0, 0) == 0.0001); /* another message is a step, too */
+    assert_true(event_percent(0.0001, 0) == 0.0002);
+    assert_true(event_percent(0.0002, 12.34567) == 12.3456);
+    assert_true(event_percent(12.3456, 12.34567) == 12.3457);
+    assert_true(event_percent(50, 20) == 50.0001); /* never falls */
+    assert_true(event_percent(99.9, 100) == 99.9999); /* 100 is the commit's */
+    double percent = 0;
+    for (int i = 1; i <= 999999; i++) { /* no step is lost to rounding */
+        double next = event_percent(percent, 0);
+        assert_true(next > percent);
+        percent = next;
+    }
+    assert_true(percent == 99.9999);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -441,6 +459,7 @@ int main(void)
         TEST(a_failure_message_that_is_no_text_is_stored_all_the_same),
         TEST(a_job_handed_back_is_in_its_lane_again_with_no_retry_spent),
         TEST(events_are_read_strictly),
+        TEST(every_step_of_progress_is_ahead_of_the_one_before),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
