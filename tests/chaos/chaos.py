@@ -26,6 +26,7 @@ from ledger import Ledger
 from plan import Plan, Strikes
 from quiet import Quiet
 
+LEAKS = ("leak", "orphan row", "orphan file", "temp file", "redis key", "process")
 NEEDED = ("psql", "redis-server", "ip", "mount", "unshare", "protoc")
 
 
@@ -132,9 +133,8 @@ class Run:
         rows += [("documents equal to the quiet run", self.equal)]
         rows += [(k, v) for k, v in sorted(led.counts.items()) if k != "violations"]
         rows += [("lost", bad["lost"]), ("double effects", bad["double"] + bad["fence"]), ("stuck", bad["stuck"]),
-                 ("leaks", sum(bad[k] for k in ("leak", "orphan row", "temp file", "redis key", "process")))]
-        rows += [(k, v) for k, v in bad.items() if k not in ("lost", "double", "fence", "stuck", "leak", "orphan row",
-                                                             "temp file", "redis key", "process")]
+                 ("leaks", sum(bad[k] for k in LEAKS))]
+        rows += [(k, v) for k, v in bad.items() if k not in ("lost", "double", "fence", "stuck", *LEAKS)]
         for name, value in rows:
             print(f"{name:44} {value:9}")
         print(f"\n{self.rounds} rounds, {seconds:.0f} s, seed {self.options.seed}; again: "

@@ -207,17 +207,23 @@ class Checks:
             time.sleep(0.3)
 
     def files(self):
-        """Originals lie as JOB/NAME; every job has its own, and what no row knows may not be there."""
-        known = {r[0] for r in self.stack.sql("SELECT job_id FROM processing_jobs")}
+        """Originals lie as JOB/NAME: of documents and of jobs that may be tried again. What a killed server left of
+        an upload, and what a duplicate sent, goes with the maintenance job "orphans", where there is one."""
+        strict = self.maintain_orphans()
+        needed = {r[0] for r in self.stack.sql(
+            "SELECT job_id FROM processing_jobs WHERE status <> 'completed' UNION "
+            "SELECT substring(file_path FROM '/([-0-9a-f]{36})/[^/]*$')::uuid FROM documents")}
         strangers, temporary = [], []
         for folder, _, names in os.walk(self.stack.uploads):
             name = os.path.basename(folder)
             if name == ".incoming":
                 temporary += names
-            elif names and name not in known:
-                strangers.append(os.path.join(name, names[0]))
-        self.ledger.counts["orphan files"] = len(strangers)
+            elif folder != self.stack.uploads and name not in needed:
+                strangers.append(os.path.join(name, *names[:1]))
+        self.ledger.counts["files nobody needs"] = len(strangers)
         self.ledger.counts["temp files of killed uploads"] = len(temporary)
+        for name in strangers + temporary if strict else ():
+            self.bad("orphan file", name)
         left = os.listdir(self.stack.temp)
         if left:
             self.bad("temp file", f"{len(left)} files in TMPDIR, as {left[0]}")
@@ -226,6 +232,20 @@ class Checks:
                 "AND status = 'completed' AND result->>'duplicate_of' IS NULL"):
             if not os.path.isdir(os.path.join(self.stack.uploads, job_id)):
                 self.bad("lost", f"the original of job {job_id} is gone")
+
+    def maintain_orphans(self):
+        """Runs it as if its time had come for files of an hour ago; False when this version has none."""
+        if self.stack.sql("SELECT to_regclass('maintenance')") == [[""]]:
+            return False
+        for entry in os.scandir(self.stack.uploads):
+            if entry.is_dir() and not entry.name.startswith("."):
+                os.utime(entry.path, (time.time() - 7200,) * 2)
+        self.stack.sql("UPDATE maintenance SET submitted_at = '-infinity', job_id = NULL WHERE kind = 'orphans'")
+        done = self.wait_rows("SELECT j.status FROM maintenance m JOIN processing_jobs j USING (job_id) "
+                              "WHERE m.kind = 'orphans'", lambda rows: rows == [["completed"]], 60)
+        if done != [["completed"]]:
+            self.bad("stuck", f"the maintenance job of orphaned files: {done}")
+        return True
 
     def keys(self):
         name = f"{{{self.stack.database}}}:".encode()

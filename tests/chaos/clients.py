@@ -52,13 +52,15 @@ class Clients:
     # -- uploads
 
     def definitely(self, ask, until=None):
-        """Asks until the answer is known; (answer, whether one got lost on the way). None: given up."""
-        lost = False
+        """Asks until the answer is known; (answer, doubt). Doubt 1: the server said that it could not, but its
+        own question to the database may have taken effect; 2: an answer was lost, the request may be at work yet.
+        Answer None: given up."""
+        lost = 0
         while True:
             answer = ask()
             if answer not in (calls.LATER, calls.UNKNOWN):
                 return answer, lost
-            lost = lost or answer == calls.UNKNOWN
+            lost = max(lost, 2 if answer == calls.UNKNOWN else 1)
             self.ledger.counts[answer] += 1
             if self.stop_all.is_set() or until and until():
                 return None, lost
@@ -86,7 +88,7 @@ class Clients:
             self.ledger.contents.setdefault(sha, (name, data))
             job = self.ledger.accept(answer[1]["job_id"], kind, sha)
             self.ledger.counts["uploads " + way.name] += 1
-            self.ledger.counts["uploads answered late"] += lost
+            self.ledger.counts["uploads answered late"] += lost == 2
             self.accepted_since += 1
             self.recent.append(job)
             self.think(dice, job)
@@ -130,7 +132,7 @@ class Clients:
     def cancel(self, client, dice, job):
         job.cancels += 1
         answer, lost = self.definitely(lambda: client.cancel(job.job_id))
-        job.blurry = job.blurry or lost
+        job.blurry = job.blurry or lost == 2
         if answer is None:
             self.ledger.violation("test", f"cancel of {job.job_id} was never answered")
         elif answer[0] == 200:
@@ -147,7 +149,7 @@ class Clients:
         job.retries += 1
         before, job.last = job.last, None
         answer, lost = self.definitely(lambda: client.retry(job.job_id))
-        job.blurry = job.blurry or lost
+        job.blurry = job.blurry or lost == 2
         if answer is None:
             self.ledger.violation("test", f"retry of {job.job_id} was never answered")
         elif answer[0] == 200:
@@ -156,7 +158,7 @@ class Clients:
                 self.later(dice.choice((0, 0.05, 0.5)), "cancel", job)
         elif answer[0] != 409:
             self.ledger.violation("status", f"retry of {job.job_id}: {answer}")
-        elif before == "cancelled" and not job.blurry:
+        elif before == "cancelled" and not lost and not job.blurry:
             self.ledger.violation("status", f"retry of the cancelled job {job.job_id}: {answer}")
 
     # -- looking
@@ -211,7 +213,7 @@ class Clients:
                 self.ledger.violation("status", f"ingest of {folder}: {answer}")
                 continue
             job = self.ledger.accept(answer[1]["job_id"], "batch", "")
-            self.ledger.batches[folder] = (job, lost)
+            self.ledger.batches[folder] = (job, lost > 0)
             self.recent.append(job)
             if dice.random() < 0.2:
                 self.later(dice.choice((0, 0.5, 2)), "cancel", job)
