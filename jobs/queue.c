@@ -208,8 +208,10 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
     timeout_ms = MAX(1, MIN(timeout_ms, 1000)); /* 0 would wait for ever */
     if (take_first(cx, jobs, high_only, timeout_ms, &first) != CODE_OK)
         return pause_away(cx, timeout_ms);
-    if (first.type != KV_ARRAY || first.n != 3 || first.items[0].type != KV_TEXT)
+    if (first.type != KV_ARRAY || first.n != 3 || first.items[0].type != KV_TEXT) {
+        tell_dropped(cx, 0); /* of earlier takes */
         return CODE_OK; /* nothing in time */
+    }
     if (ret_high)
         *ret_high = str_ends(first.items[0].text, ":high");
     dropped += take_id(&first.items[1], ids, &n);

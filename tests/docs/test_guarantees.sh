@@ -10,6 +10,7 @@ export PYTHONDONTWRITEBYTECODE=1
 check() { /usr/bin/python3 "$ROOT/tests/docs/guarantees.py" "$@"; }
 
 check || exit 1
+# shellcheck disable=SC2016 # backquotes of Markdown
 # A test, a model search, a line of a script and a file that are not there; a promise without any test.
 for edit in 's#`the_third_crash#`the_fourth_crash#' 's#`no_fence`#`no_fences`#' 's#`1. zombie finish`#`1. zombie`#' \
     's#`completes after the crash`#`completes twice`#' 's#tests/jobs/test_pools.c#tests/jobs/test_pool.c#' \

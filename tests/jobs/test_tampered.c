@@ -313,6 +313,9 @@ static void a_server_that_became_a_replica(void **state)
 {
     (void)state;
     REDIS("REPLICAOF", "127.0.0.1", "1");
+    FAILS(&fx.cx, CODE_UNAVAILABLE,
+          kv_run(&fx.cx, fx.jobs->kv, 0, KV_ARGV("SET", fixture_key("x"), "1"), NULL));
+    assert_int_equal(kv_client_id(fx.jobs->kv), 0); /* the address is asked again */
     refused_until(master_again);
 }
 
