@@ -213,6 +213,9 @@ static void known_bytes_need_no_reading_and_other_settings_make_another_document
     again.content_hash = owner.content_hash;
     struct job_page page = fixture_page(1, "read by an attempt before the other was done");
     OK(&fx.cx, jobs_save_pages(&fx.cx, fx.jobs, &again, &page, 1));
+    OK(&fx.cx, jobs_hand_back(&fx.cx, fx.jobs, &again));
+    again = fixture_claim(other, again.job_id);
+    again.content_hash = owner.content_hash;
     bool done = false;
     OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &again, &done));
     assert_true(done);
