@@ -30,8 +30,8 @@ def victim(w, target):
         if kind == "worker":
             return w.worker(party)
         parties = ("server", "east", "west")
-        if kind == "extractor":
-            return next((z for z in map(w.zygote, parties[w.turn() % 3 :] + parties) if z), 0)
+        if kind == "extractor":  # one that has come up: a worker whose extractor ends before that ends too, as it should
+            return next((z for z in map(w.zygote, parties[w.turn() % 3 :] + parties) if z and procs.age(z) > 5), 0)
         return next((r for p in parties for r in w.readers(p)), 0)
 
     return wait_until(f"there is a {target}", find, FIND, 0.003)

@@ -33,6 +33,12 @@ def identity(pid):
     return (pid, got[1][19]) if got and got[1][0] != "Z" else None
 
 
+def age(pid):
+    """Seconds since it began; 0: it is gone."""
+    got = fields(pid)
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(got[1][19]) / os.sysconf("SC_CLK_TCK") if got else 0
+
+
 def lives(who):
     return who is not None and identity(who[0]) == who
 
