@@ -62,7 +62,7 @@ gcc $level -w "-D$kind" -DMEMLIM=1500 -o pan pan.c >out 2>&1 ||
     broken "the search does not compile"
 options=(-m3000000 -w22)
 [ $kind = SAFETY ] || options+=(-l)
-./pan "${options[@]}" >out 2>&1
+nice -n 19 ./pan "${options[@]}" >out 2>&1
 sed -i "s|$model:|claim.pml:|" out
 
 if [ -n "$finds" ]; then
