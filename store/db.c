@@ -334,34 +334,29 @@ static enum code prepare(struct ctx *cx, struct db *db, const struct query *quer
     return CODE_OK;
 }
 
-/* Without a name a statement is planned anew, for its arguments, in the same round trip. */
-static bool send_statement(struct db *db, const struct query *query, bool planned,
-                           const struct db_arg *args, int n_args)
+static bool send_statement(struct db *db, const struct query *query, const struct db_arg *args,
+                           int n_args)
 {
     const char *values[MAX_ARGS];
     int lengths[MAX_ARGS], formats[MAX_ARGS];
-    Oid types[MAX_ARGS];
     for (int i = 0; i < n_args; i++) {
         values[i] = args[i].data ? args[i].data : args[i].local[0] ? args[i].local : NULL;
         lengths[i] = args[i].len;
         formats[i] = args[i].binary;
-        types[i] = args[i].type;
     }
-    if (planned)
-        return PQsendQueryParams(db->conn, query->text, n_args, types, values, lengths, formats, 0);
     return PQsendQueryPrepared(db->conn, query->name, n_args, values, lengths, formats, 0);
 }
 
-static enum code execute(struct ctx *cx, struct db *db, const struct query *query, bool planned,
+static enum code execute(struct ctx *cx, struct db *db, const struct query *query,
                          const struct db_arg *args, int n_args, PGresult **ret_pg)
 {
     if (n_args > MAX_ARGS)
         return ctx_fail(cx, CODE_INTERNAL, "statement %s has too many arguments", query->name);
     db->unanswered = false;
     TRY(ready(cx, db));
-    if (!planned && !is_prepared(db, query))
+    if (!is_prepared(db, query))
         TRY(prepare(cx, db, query, args, n_args));
-    if (!send_statement(db, query, planned, args, n_args))
+    if (!send_statement(db, query, args, n_args))
         return lost(cx, db, query->name);
     db->unanswered = true;
     return collect(cx, db, query->name, ret_pg);
@@ -372,11 +367,11 @@ bool db_unanswered(const struct db *db)
     return db->unanswered;
 }
 
-static enum code run(struct ctx *cx, struct db *db, const struct query *query, bool planned,
-                     const struct db_arg *args, int n_args, struct db_result **ret_result)
+enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
+                 const struct db_arg *args, int n_args, struct db_result **ret_result)
 {
     PGresult *pg = NULL;
-    TRY(execute(cx, db, query, planned, args, n_args, &pg));
+    TRY(execute(cx, db, query, args, n_args, &pg));
     if (!ret_result) {
         PQclear(pg);
         return CODE_OK;
@@ -391,23 +386,11 @@ static enum code run(struct ctx *cx, struct db *db, const struct query *query, b
     return CODE_OK;
 }
 
-enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
-                 const struct db_arg *args, int n_args, struct db_result **ret_result)
-{
-    return run(cx, db, query, false, args, n_args, ret_result);
-}
-
-enum code db_run_planned(struct ctx *cx, struct db *db, const struct query *query,
-                         const struct db_arg *args, int n_args, struct db_result **ret_result)
-{
-    return run(cx, db, query, true, args, n_args, ret_result);
-}
-
 enum code db_change(struct ctx *cx, struct db *db, const struct query *query,
                     const struct db_arg *args, int n_args, int64_t *ret_rows)
 {
     PGresult *pg = NULL;
-    TRY(execute(cx, db, query, false, args, n_args, &pg));
+    TRY(execute(cx, db, query, args, n_args, &pg));
     *ret_rows = strtoll(PQcmdTuples(pg), NULL, 10);
     PQclear(pg);
     return CODE_OK;

@@ -64,12 +64,6 @@ void db_closep(struct db **db);
 enum code db_run(struct ctx *cx, struct db *db, const struct query *query,
                  const struct db_arg *args, int n_args, struct db_result **ret_result) MUST_CHECK;
 
-/* As db_run, planned for these very arguments: for statements with optional conditions, whose one
- * plan for all arguments would serve none. Costs the planning each time. */
-enum code db_run_planned(struct ctx *cx, struct db *db, const struct query *query,
-                         const struct db_arg *args, int n_args,
-                         struct db_result **ret_result) MUST_CHECK;
-
 /* After UNAVAILABLE or DEADLINE_EXCEEDED: the statement was sent and no answer came, so that it may
  * have taken effect. */
 bool db_unanswered(const struct db *db);

@@ -6,8 +6,7 @@ A million jobs in all their states with their documents, pages and chunks are wr
 (jobs.sql, documents.sql). Each statement is then run under EXPLAIN (ANALYZE, BUFFERS) and rolled
 back: no table that grows may be read from end to end, and no more rows and blocks may be touched than
 its line below allows. libpq prepares a statement once and PostgreSQL chooses between a plan for its
-arguments and one for any: both are forced. Those that the code plans for their arguments each time
-(db_run_planned) have only the first kind.
+arguments and one for any: both are forced.
 
 At the end one index is dropped, and the check must notice: this test can fail. By hand,
 `test_plans.py --each-index` says for every index which statements miss it, and `-v` shows what each
@@ -188,18 +187,13 @@ def psql(url, *args, text=None):
 
 
 def statements():
-    """Name and text of every file, and which are planned for their arguments each time."""
-    texts, planned = {}, set()
+    """Name and text of every file."""
+    texts = {}
     folder = os.path.join(ROOT, "sql", "queries")
     for file in sorted(os.listdir(folder)):
         with open(os.path.join(folder, file), encoding="utf-8") as f:
             texts[file[:-len(".sql")]] = f.read().rstrip().rstrip(";")
-    for folder in ("jobs", "server", "workers"):
-        for top, _, files in os.walk(os.path.join(ROOT, folder)):
-            for file in (f for f in files if f.endswith(".c")):
-                with open(os.path.join(top, file), encoding="utf-8") as f:
-                    planned |= set(re.findall(r"db_run_planned\([^;]*?&q_(\w+)", f.read()))
-    return texts, planned
+    return texts
 
 
 def fill(url):
@@ -225,14 +219,14 @@ def fill(url):
         sys.exit("\n".join(failed))
 
 
-def explain(url, texts, planned, before=""):
+def explain(url, texts, before=""):
     """(statement, case, mode, plan) for all of them, on one connection, everything rolled back."""
     script, calls = [], []
     # Those that write much come last: others would read what they leave behind.
     for name in sorted((n for n in texts if n not in NOT_EXPLAINED), key=lambda n: max(c.blocks for c in cases_of(n))):
         script.append("PREPARE \"%s\" AS %s;" % (name, texts[name]))
         cases = cases_of(name)
-        for mode in ("force_custom_plan",) if name in planned else ("force_custom_plan", "force_generic_plan"):
+        for mode in ("force_custom_plan", "force_generic_plan"):
             for case in cases:
                 args = "(%s)" % ", ".join(str(a) for a in case.args) if case.args else ""
                 args = args.replace("ARRAY(SELECT 'general-' || g FROM generate_series(1, 32) AS g)",
@@ -282,19 +276,19 @@ def complaints(explained, verbose=False):
 
 
 def check(url):
-    texts, planned = statements()
+    texts = statements()
     strangers = [n for n in texts if n not in CASES and n not in NOT_EXPLAINED]
     strangers += [n + " (no such file)" for n in [*CASES, *NOT_EXPLAINED] if n not in texts]
     if strangers:
         sys.exit("every statement needs its line in CASES of tests/sql/test_plans.py; not so: " + ", ".join(strangers))
     fill(url)
-    wrong = complaints(explain(url, texts, planned), "-v" in sys.argv)
+    wrong = complaints(explain(url, texts), "-v" in sys.argv)
     for line in wrong.values():
         print(line)
     if "--each-index" in sys.argv:
-        each_index(url, texts, planned, wrong)
+        each_index(url, texts, wrong)
     missed = {n: texts[n] for n in ("sweep_older", "sweep_newer")}
-    noticed = complaints(explain(url, missed, planned, before="DROP INDEX processing_jobs_runnable;"))
+    noticed = complaints(explain(url, missed, before="DROP INDEX processing_jobs_runnable;"))
     if set(noticed) != set(missed):
         print("the index of the lanes was dropped, and nobody noticed but: %s" % sorted(noticed))
         return 1
@@ -302,14 +296,14 @@ def check(url):
     return 1 if wrong else 0
 
 
-def each_index(url, texts, planned, wrong):
+def each_index(url, texts, wrong):
     for index in psql(url, "-c", "SELECT indexrelid::regclass FROM pg_index WHERE indrelid::regclass::text IN (%s) "
                       "AND NOT indisprimary ORDER BY 1" % ", ".join("'%s'" % t for t in LARGE)).split():
         drop = "DROP INDEX %s;" % index
         if index.endswith("_key"):
             drop = "ALTER TABLE %s DROP CONSTRAINT %s;" % (re.match("processing_jobs|documents", index)[0], index)
         try:
-            missing = set(complaints(explain(url, texts, planned, before=drop))) - set(wrong)
+            missing = set(complaints(explain(url, texts, before=drop))) - set(wrong)
         except SystemExit as e:
             missing = {str(e).split("ERROR:")[-1].strip()}
         print("%-40s %s" % (index, ", ".join(sorted(missing)) or "-- nobody misses it"), flush=True)
