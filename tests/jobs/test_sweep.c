@@ -324,7 +324,7 @@ static void of_several_sweepers_one_has_the_tick(void **state)
 }
 
 /* SIGSTOP in the middle of a tick, or a host that vanished: its transaction holds the lock until
- * PostgreSQL ends the session (half a minute, which this test waits for). */
+ * PostgreSQL ends the session (five seconds, which this test waits for). */
 static void a_sweeper_that_stopped_in_its_tick_is_taken_over(void **state)
 {
     (void)state;
