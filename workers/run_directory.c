@@ -43,7 +43,7 @@ static enum code store(struct slice *s)
     s->n = 0;
     ctx_done(&s->cx);
     s->cx.job_id = t->claim->job_id;
-    task_progress(t, 0, 0, s->total, false, "Listing files, %d found", s->total);
+    task_progress(t, 0, 0, s->total, true, "Listing files, %d found", s->total);
     return task_check(t->cx, t);
 }
 
