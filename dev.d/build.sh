@@ -116,7 +116,7 @@ junit_count() {
 # 0: every bar is met, 1: some are not, 2: something could not be measured.
 cmd_bench() {
     local names=("$@") name all
-    mapfile -t all < <(cd "$ROOT/bench" && printf '%s\n' *.py | sed 's/\.py$//' | grep -vx lib)
+    mapfile -t all < <(cd "$ROOT/bench" && printf '%s\n' *.py | sed 's/\.py$//' | grep -vxE 'lib|peer')
     [ $# -gt 0 ] || names=("${all[@]}")
     for name in "${names[@]}"; do
         [[ " ${all[*]} " == *" $name "* ]] || die "no benchmark \"$name\"; there are: ${all[*]}"
