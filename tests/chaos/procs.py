@@ -67,13 +67,6 @@ def children(pid, name=None):
     return [p for p in found if name is None or program(p) == name]
 
 
-def descriptors(pid):
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return 0
-
-
 def marked(mark):
     """Pids of all processes whose environment holds `mark` (bytes), zombies excluded."""
     found = []
