@@ -208,8 +208,8 @@ class Checks:
 
     def files(self):
         """Originals lie as JOB/NAME: of documents and of jobs that may be tried again. What a killed server left of
-        an upload, and what a duplicate sent, goes with the maintenance job "orphans", where there is one."""
-        strict = self.maintain_orphans()
+        an upload, and what a duplicate sent, goes with the maintenance job "orphans"."""
+        self.maintain_orphans()
         needed = {r[0] for r in self.stack.sql(
             "SELECT job_id FROM processing_jobs WHERE status <> 'completed' UNION "
             "SELECT substring(file_path FROM '/([-0-9a-f]{36})/[^/]*$')::uuid FROM documents")}
@@ -222,7 +222,7 @@ class Checks:
                 strangers.append(os.path.join(name, *names[:1]))
         self.ledger.counts["files nobody needs"] = len(strangers)
         self.ledger.counts["temp files of killed uploads"] = len(temporary)
-        for name in strangers + temporary if strict else ():
+        for name in strangers + temporary:
             self.bad("orphan file", name)
         left = os.listdir(self.stack.temp)
         if left:
@@ -234,9 +234,7 @@ class Checks:
                 self.bad("lost", f"the original of job {job_id} is gone")
 
     def maintain_orphans(self):
-        """Runs it as if its time had come for files of an hour ago; False when this version has none."""
-        if self.stack.sql("SELECT to_regclass('maintenance')") == [[""]]:
-            return False
+        """Runs it as if its time had come for files of an hour ago."""
         for entry in os.scandir(self.stack.uploads):
             if entry.is_dir() and not entry.name.startswith("."):
                 os.utime(entry.path, (time.time() - 7200,) * 2)
@@ -245,7 +243,6 @@ class Checks:
                               "WHERE m.kind = 'orphans'", lambda rows: rows == [["completed"]], 60)
         if done != [["completed"]]:
             self.bad("stuck", f"the maintenance job of orphaned files: {done}")
-        return True
 
     def keys(self):
         name = f"{{{self.stack.database}}}:".encode()
@@ -254,7 +251,7 @@ class Checks:
             found = []
             for key in self.stack.redis.ask(["KEYS", "*"])[0]:
                 if key.startswith(name + b"progress:"):
-                    if not 0 < self.stack.redis.ask(["TTL", key])[0] <= 3600:
+                    if not 0 < self.stack.redis.ask(["TTL", key])[0] <= 60:
                         found.append(key)
                 else:
                     found.append(key)
