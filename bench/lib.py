@@ -532,7 +532,7 @@ def main(bench):
         os.execv(with_servers, [with_servers, sys.executable, path] + sys.argv[1:])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
-    name = os.path.splitext(os.path.basename(path))[0]
+    name = os.path.splitext(os.path.basename(path))[0].rstrip("_")
     report = Report(name)
     try:
         bench(report)

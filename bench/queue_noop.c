@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* queue_noop.c - the worker pool running jobs that do nothing; started by bench/queue.py.
+/* queue_noop.c - the worker pool running jobs that do nothing; started by bench/queue_.py.
  *
  *   bench-queue-noop migrate COUNT  gives the database the schema, nothing else
  *   bench-queue-noop drain COUNT    runs jobs that are stored already until COUNT have ended
@@ -13,7 +13,7 @@
  * when the submit's commit was answered (its push to the lane is what follows, and is where
  * --wrap=queue_hint takes the time) until the job's function is entered, behind the claim's commit.
  *
- * It does not judge: bars, peers and the look into the database are queue.py's. */
+ * It does not judge: bars, peers and the look into the database are queue_.py's. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -112,11 +112,12 @@ junit_count() {
     echo "${n:-0}"
 }
 
-# cmd_bench [NAME]... - bench/NAME.py, each with its own servers; it keeps JSON lines in .dev/bench/.
+# cmd_bench [NAME]... - bench/NAME.py, or NAME_.py where Python has a module of that name; each with its own
+# servers; it keeps JSON lines in .dev/bench/.
 # 0: every bar is met, 1: some are not, 2: something could not be measured.
 cmd_bench() {
-    local names=("$@") name all
-    mapfile -t all < <(cd "$ROOT/bench" && printf '%s\n' *.py | sed 's/\.py$//' | grep -vxE 'lib|peer')
+    local names=("$@") name file all
+    mapfile -t all < <(cd "$ROOT/bench" && printf '%s\n' *.py | sed 's/_\{0,1\}\.py$//' | grep -vxE 'lib|peer')
     [ $# -gt 0 ] || names=("${all[@]}")
     for name in "${names[@]}"; do
         [[ " ${all[*]} " == *" $name "* ]] || die "no benchmark \"$name\"; there are: ${all[*]}"
@@ -129,7 +130,9 @@ cmd_bench() {
     for name in "${names[@]}"; do
         say "bench $name"
         got=0
-        python3 "$ROOT/bench/$name.py" || got=$?
+        file=$ROOT/bench/$name.py
+        [ -f "$file" ] || file=$ROOT/bench/${name}_.py
+        python3 "$file" || got=$?
         [ "$got" -lt 128 ] || exit "$got"
         [ "$got" -eq 0 ] || open="$open $name"
         [ "$got" -le "$status" ] || status=$got

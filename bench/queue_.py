@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""queue.py - jobs that do nothing, claimed, run and finished durably, against other job systems.
+"""queue_.py - jobs that do nothing, claimed, run and finished durably, against other job systems.
 
 Ours is the worker itself with one function exchanged (queue_noop.c). The peers (bench/peers/queue) use the
 same PostgreSQL and Redis, in rounds that are interleaved; a ratio is the median over the rounds. Jobs
@@ -9,7 +9,7 @@ entered exactly once, and all are stored as ended. What a job system keeps diffe
 and River keep a row of every job; graphile-worker deletes it; Celery keeps nothing, and its Redis is not
 durable.
 
-    queue.py [ours] [pickup] [bullmq-pg] [graphile] [pg-boss] [river] [celery] [graphile-batched] [bullmq-redis]
+    queue_.py [ours] [pickup] [bullmq-pg] [graphile] [pg-boss] [river] [celery] [graphile-batched] [bullmq-redis]
 
 BENCH_ROUNDS (5) and BENCH_SCALE (1: how many times the jobs below) change the length.
 """
