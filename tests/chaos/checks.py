@@ -251,7 +251,7 @@ class Checks:
             found = []
             for key in self.stack.redis.ask(["KEYS", "*"])[0]:
                 if key.startswith(name + b"progress:"):
-                    if not 0 < self.stack.redis.ask(["TTL", key])[0] <= 60:
+                    if self.stack.redis.ask(["TTL", key])[0] not in (-2, *range(61)):  # -2: it has just ended
                         found.append(key)
                 else:
                     found.append(key)

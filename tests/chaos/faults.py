@@ -322,6 +322,6 @@ FAULTS = {
     "connections refused": Kind(connections_refused, PIPES, (1, 3), 2, pipe),
     "connections stalled": Kind(connections_stalled, PIPES, (2, 4, 10), 3, pipe),
     "disk full": Kind(disk_filled, ("disk",), (0.5, 2), 2, same),
-    "clock jump": Kind(clock_jumped, ("server", "east", "west"), (0.5, 2), 3, party),
+    "clock jump": Kind(clock_jumped, ("east", "west"), (0.5, 2), 3, party),
     "link cut": Kind(link_cut, ("east", "west"), (2, 4, 12), 2, lambda t: "net " + t),
 }

@@ -174,14 +174,16 @@ class Stack:
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.open_log(party),
                                 start_new_session=True)
 
-    # -- clocks: libfaketime reads the shift from a file whenever the time is asked for
+    # -- clocks: libfaketime reads the shift from a file whenever the time is asked for. It shares a semaphore with
+    # the children of a process, and a worker that is killed with it in its hands would stop every worker that the
+    # server starts after it. So only the pools that nobody supervises have it.
 
     def clock(self, party):
         library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-        if self.sanitized or not library:
+        if self.sanitized or not library or party == "server":
             return {}
         return {"LD_PRELOAD": library[0], "FAKETIME_TIMESTAMP_FILE": self.clock_file(party), "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_ONLY_CMDS": "localrag-server,localrag-worker",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_ONLY_CMDS": "localrag-worker",
                 "FAKETIME_XRESET": "1"}
 
     def clock_file(self, party):
@@ -258,4 +260,7 @@ class Stack:
         for network in self.networks.values():
             network.down()
         subprocess.run(["umount", "-l", self.uploads], check=False, capture_output=True)
+        for path in glob.glob("/dev/shm/*faketime_s[eh]m_*"):  # or who gets the pid of a killed one may wait for ever
+            if not procs.program(int(path.rsplit("_", 1)[1])):
+                os.unlink(path)
         return ends
