@@ -131,6 +131,9 @@ check "a long one does not ($long)" [ "$long" -le 1 ]
 
 # ---- TASK_JOB_RETENTION ----
 gone_now() { rest "/api/v1/jobs/$JOB" && [ "$REST_STATUS" = 404 ]; }
+counted() { [ "$(psql -qAt "$(stack_database)" -c "SELECT counted FROM processing_jobs WHERE job_id = '$JOB'")" = t ]; }
+# Each is done every minute, and what was not counted yet is not removed.
+due() { psql -q "$(stack_database)" -c "UPDATE maintenance SET submitted_at = '-infinity' WHERE kind = '$1'"; }
 upload "$DATA/text.pdf"
 young=$JOB
 job_wait "$young"
@@ -139,7 +142,10 @@ job_wait "$JOB"
 document=$(field document_id)
 psql -q "$(stack_database)" -c "UPDATE processing_jobs SET completed_at = now() - interval '2 hours' WHERE job_id = '$JOB'"
 again TASK_JOB_RETENTION=3600
-check "TASK_JOB_RETENTION removes finished jobs that are older" wait_until 90 gone_now
+due statistics
+check "jobs are counted first" wait_until 60 counted
+due retention
+check "TASK_JOB_RETENTION removes finished jobs that are older" wait_until 60 gone_now
 rest "/api/v1/jobs/$young"
 check "no younger ones" same 200 "$REST_STATUS"
 rest "/api/v1/documents/$document"
