@@ -3,6 +3,8 @@
  * its own; and no more of them than QUEUE_MAX_BACKLOG allows (jobs/submit.c, backlog.c). */
 #include "tests/support/fixture.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -119,6 +121,81 @@ static void keys_are_settled_within_a_group(void **state)
     callers_done(c);
 }
 
+/* ---- two servers, the same keys in opposite orders ---- */
+
+struct crossing {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct jobs *jobs;
+    bool backwards;
+    char ids[N][37];
+    char got[N][37];
+    enum code codes[N];
+};
+
+static void *submit_crossing(void *arg)
+{
+    struct crossing *x = arg;
+    struct ctx cx[N];
+    struct job_submission in[N];
+    struct job_submit all[N];
+    char keys[N][16];
+    for (int i = 0; i < N; i++) {
+        ctx_init(&cx[i], 1 << 20);
+        snprintf(keys[i], sizeof(keys[i]), "key %d", x->backwards ? N - 1 - i : i);
+        in[i] = fixture_submission(x->ids[i], keys[i]);
+        in[i].idempotency_key = keys[i];
+        all[i] = (struct job_submit){.cx = &cx[i], .in = &in[i]};
+    }
+    pthread_barrier_wait(x->start);
+    jobs_submit_many(x->jobs, all, N);
+    for (int i = 0; i < N; i++) {
+        int key = x->backwards ? N - 1 - i : i;
+        x->codes[key] = cx[i].failure.code;
+        snprintf(x->got[key], sizeof(x->got[key]), "%s", all[i].out.job_id ? all[i].out.job_id : "");
+        ctx_done(&cx[i]);
+    }
+    return NULL;
+}
+
+static int64_t deadlocks(void)
+{
+    return fixture_number("SELECT deadlocks FROM pg_stat_database WHERE datname = "
+                          "current_database()");
+}
+
+static void groups_with_the_same_keys_in_opposite_orders_do_not_block_each_other(void **state)
+{
+    (void)state;
+    static struct crossing x[2];
+    int64_t before = deadlocks();
+    for (int k = 0; k < 2; k++)
+        x[k] = (struct crossing){.jobs = fixture_jobs(), .backwards = k == 1};
+    for (int round = 0; round < 20; round++) {
+        pthread_barrier_t start;
+        pthread_barrier_init(&start, NULL, 2);
+        fixture_sql("DELETE FROM processing_jobs");
+        for (int k = 0; k < 2; k++) {
+            for (int i = 0; i < N; i++)
+                str_uuid(x[k].ids[i]);
+            x[k].start = &start;
+            assert_int_equal(pthread_create(&x[k].thread, NULL, submit_crossing, &x[k]), 0);
+        }
+        for (int k = 0; k < 2; k++)
+            pthread_join(x[k].thread, NULL);
+        pthread_barrier_destroy(&start);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(x[0].codes[i], CODE_OK);
+            assert_int_equal(x[1].codes[i], CODE_OK);
+            assert_string_equal(x[0].got[i], x[1].got[i]);
+        }
+        assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs"), N);
+    }
+    for (int k = 0; k < 2; k++)
+        jobs_close(x[k].jobs); /* what a connection counted is seen for certain when it has ended */
+    assert_int_equal(deadlocks(), before);
+}
+
 static void one_callers_short_deadline_does_not_cut_the_others(void **state)
 {
     (void)state;
@@ -196,6 +273,7 @@ int main(void)
         TEST(a_group_is_one_commit_and_every_caller_has_its_job),
         TEST(one_bad_row_fails_alone),
         TEST(keys_are_settled_within_a_group),
+        TEST(groups_with_the_same_keys_in_opposite_orders_do_not_block_each_other),
         TEST(one_callers_short_deadline_does_not_cut_the_others),
         TEST(a_group_fills_the_backlog_to_its_limit_and_not_beyond),
         TEST(what_waits_later_is_no_backlog),
