@@ -1,73 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* test_hub.c - what a watcher of a job is told, whatever becomes of the hints (server/hub.h).
  *
- * The hub's thread is real and so are the servers; the test acts as worker and as reader. To see
- * that something is not told, something else is told behind it. */
-#include "tests/support/fixture.h"
+ * To see that something is not told, something else is told behind it. */
+#include "tests/server/hubs.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "jobs/event.h"
-#include "server/hub.h"
-#include "tests/support/wait.h"
-
-#define STATE LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_STATE
-#define PROGRESS LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_PROGRESS
-#define STATUS(s) LOCALRAG__V1__JOB_STATUS__JOB_STATUS_##s
-
-enum { SOON = 3000, AFTER_A_POLL = 9000 };
-
-static struct hub *hub;
-static char pool[37];
-static atomic_int woken;
-
-static void wake(void *arg)
-{
-    atomic_fetch_add((atomic_int *)arg, 1);
-}
-
-static bool listening(void)
-{
-    struct kv_reply r = REDIS("PUBSUB", "NUMSUB", event_channel(&fx.cx, &fx.settings));
-    return r.n == 2 && r.items[1].integer == 1;
-}
-
-static int setup(void **state)
-{
-    if (fixture_empty(state) != 0)
-        return -1;
-    atomic_store(&woken, 0);
-    fixture_pool(1, pool);
-    if (hub_start(&fx.cx, &fx.settings, &hub) != CODE_OK)
-        return -1;
-    WAIT_UNTIL(SOON, listening());
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    hub_stop(hub);
-    hub = NULL;
-    return 0;
-}
-
-static struct watcher *watch(const char *id)
-{
-    struct watcher *w = NULL;
-    OK(&fx.cx, hub_watch(&fx.cx, hub, id, "", wake, &woken, &w));
-    return w;
-}
-
-static enum hub_next next(struct watcher *w, int ms, Localrag__V1__JobEvent **e)
-{
-    enum hub_next got;
-    WAIT_UNTIL(ms, (got = hub_next(&fx.cx, w, e)) != HUB_NOTHING);
-    return got;
-}
 
 static const Localrag__V1__Job *event(struct watcher *w, int ms, Localrag__V1__JobEventType type)
 {
@@ -84,15 +21,6 @@ static void expect_state(struct watcher *w, int ms, Localrag__V1__JobStatus stat
     assert_int_equal(event(w, ms, STATE)->status, status);
 }
 
-static void publish(const struct job_claim *claim, double percent)
-{
-    struct job_progress p = {.percent = percent,
-                             .pages_done = (int)percent,
-                             .pages_total = 100,
-                             .message = "m"};
-    jobs_publish_progress(&fx.cx, fx.jobs, claim, &p);
-}
-
 static void say(const char *fmt, const char *id)
 {
     REDIS("PUBLISH", event_channel(&fx.cx, &fx.settings), ctx_printf(&fx.cx, fmt, id));
@@ -102,7 +30,7 @@ static void a_watcher_sees_a_job_from_the_queue_to_its_end(void **state)
 {
     (void)state;
     const char *id = fixture_job("medium");
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     Localrag__V1__JobEvent *e;
     expect_state(w, 0, STATUS(PENDING)); /* as it is now, without waiting */
     assert_int_equal(hub_next(&fx.cx, w, &e), HUB_NOTHING);
@@ -127,7 +55,7 @@ static void a_late_watcher_gets_the_end_at_once(void **state)
     (void)state;
     const char *id = fixture_job("medium");
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, id));
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     Localrag__V1__JobEvent *e;
     expect_state(w, 0, STATUS(CANCELLED));
     assert_int_equal(hub_next(&fx.cx, w, &e), HUB_END);
@@ -139,11 +67,11 @@ static void a_watcher_that_comes_in_between_starts_where_the_others_are(void **s
     (void)state;
     const char *id = fixture_job("medium");
     struct job_claim claim = fixture_claim(pool, id);
-    struct watcher *first = watch(id), *second;
+    struct watcher *first = watch(id, ""), *second;
     expect_state(first, 0, STATUS(PROCESSING));
     publish(&claim, 60);
     assert_true(event(first, SOON, PROGRESS)->progress == 60);
-    second = watch(id); /* the row does not know of the 60 yet */
+    second = watch(id, ""); /* the row does not know of the 60 yet */
     assert_true(event(second, 0, STATE)->progress == 60);
     hub_unwatch(first);
     publish(&claim, 70);
@@ -168,7 +96,7 @@ static void an_id_in_upper_case_is_the_same_job(void **state)
     char upper[37];
     for (int i = 0; i < 37; i++)
         upper[i] = (char)(id[i] >= 'a' && id[i] <= 'f' ? id[i] - 32 : id[i]);
-    struct watcher *w = watch(upper);
+    struct watcher *w = watch(upper, "");
     expect_state(w, 0, STATUS(PENDING));
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, upper));
     expect_state(w, SOON, STATUS(CANCELLED));
@@ -183,7 +111,7 @@ static void lies_about_a_job_are_not_passed_on(void **state)
     fixture_sql("UPDATE processing_jobs SET claim_epoch = 5");
     struct job_claim claim = {.epoch = 5};
     snprintf(claim.job_id, sizeof(claim.job_id), "%s", id);
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     expect_state(w, 0, STATUS(PROCESSING));
     say("p %s 4 90 9 10 of an older claim", id);
     say("p %s 6 90 9 10 of no claim", id);
@@ -203,7 +131,7 @@ static void a_slow_reader_misses_progress_but_no_state(void **state)
 {
     (void)state;
     const char *id = fixture_job("medium");
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     Localrag__V1__JobEvent *e;
     int before = 0;
 #define TOLD(what)                                                                                 \
@@ -233,7 +161,7 @@ static void a_change_nobody_told_of_is_found_by_looking(void **state)
 {
     (void)state;
     const char *id = fixture_job("medium");
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     Localrag__V1__JobEvent *e;
     expect_state(w, 0, STATUS(PENDING));
     fixture_sql("UPDATE processing_jobs SET status = 'cancelled', completed_at = now()");
@@ -246,7 +174,7 @@ static void what_was_said_while_the_subscription_was_lost_is_looked_up(void **st
 {
     (void)state;
     const char *id = fixture_job("medium");
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     expect_state(w, 0, STATUS(PENDING));
     fixture_cut_redis();
     fixture_sql("UPDATE processing_jobs SET status = 'cancelled', completed_at = now()");
@@ -280,7 +208,7 @@ static void a_database_that_went_away_is_no_end(void **state)
 {
     (void)state;
     const char *id = fixture_job("medium");
-    struct watcher *w = watch(id);
+    struct watcher *w = watch(id, "");
     expect_state(w, 0, STATUS(PENDING));
     fixture_sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
@@ -358,7 +286,7 @@ static void a_crowd_that_comes_and_goes_disturbs_nobody(void **state)
     (void)state;
     const char *id = fixture_job("medium");
     struct job_claim claim = fixture_claim(pool, id);
-    struct watcher *steady = watch(id);
+    struct watcher *steady = watch(id, "");
     struct crowd c[4];
     for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
         c[i] = (struct crowd){.id = id};

@@ -2,58 +2,10 @@
 /* test_hub_all.c - what a watcher of all jobs is told, and what a client that comes back gets
  * (server/hub.h).
  *
- * As in test_hub.c the hub's thread and the servers are real. To see that something is not told,
- * something else is told behind it. */
-#include "tests/support/fixture.h"
+ * To see that something is not told, something else is told behind it. */
+#include "tests/server/hubs.h"
 
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "jobs/event.h"
 #include "server/hub_impl.h"
-#include "tests/support/wait.h"
-
-#define STATE LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_STATE
-#define PROGRESS LOCALRAG__V1__JOB_EVENT_TYPE__JOB_EVENT_TYPE_PROGRESS
-#define STATUS(s) LOCALRAG__V1__JOB_STATUS__JOB_STATUS_##s
-
-enum { SOON = 3000, AFTER_A_POLL = 9000 };
-
-static struct hub *hub;
-static char pool[37];
-static atomic_int woken;
-
-static void wake(void *arg)
-{
-    atomic_fetch_add((atomic_int *)arg, 1);
-}
-
-static bool listening(void)
-{
-    struct kv_reply r = REDIS("PUBSUB", "NUMSUB", event_channel(&fx.cx, &fx.settings));
-    return r.n == 2 && r.items[1].integer == 1;
-}
-
-static int setup(void **state)
-{
-    if (fixture_empty(state) != 0)
-        return -1;
-    atomic_store(&woken, 0);
-    fixture_pool(2, pool);
-    if (hub_start(&fx.cx, &fx.settings, &hub) != CODE_OK)
-        return -1;
-    WAIT_UNTIL(SOON, listening());
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    hub_stop(hub);
-    hub = NULL;
-    return 0;
-}
 
 static struct watcher *watch_all(const Localrag__V1__WatchJobsRequest *in)
 {
@@ -61,20 +13,6 @@ static struct watcher *watch_all(const Localrag__V1__WatchJobsRequest *in)
     struct watcher *w = NULL;
     OK(&fx.cx, hub_watch_all(&fx.cx, hub, in ? in : &any, wake, &woken, &w));
     return w;
-}
-
-static struct watcher *watch(const char *id, const char *last)
-{
-    struct watcher *w = NULL;
-    OK(&fx.cx, hub_watch(&fx.cx, hub, id, last, wake, &woken, &w));
-    return w;
-}
-
-static enum hub_next next(struct watcher *w, int ms, Localrag__V1__JobEvent **e)
-{
-    enum hub_next got;
-    WAIT_UNTIL(ms, (got = hub_next(&fx.cx, w, e)) != HUB_NOTHING);
-    return got;
 }
 
 static const Localrag__V1__JobEvent *event(struct watcher *w, int ms, const char *id,
@@ -98,12 +36,6 @@ static void nothing(struct watcher *w)
 {
     Localrag__V1__JobEvent *e;
     assert_int_equal(hub_next(&fx.cx, w, &e), HUB_NOTHING);
-}
-
-static void publish(const struct job_claim *claim, double percent)
-{
-    struct job_progress p = {.percent = percent, .pages_total = 100, .message = "m"};
-    jobs_publish_progress(&fx.cx, fx.jobs, claim, &p);
 }
 
 /* ---- all jobs ---- */
