@@ -22,14 +22,14 @@ SECONDS = float(os.environ.get("BENCH_SECONDS") or 3)
 FILL = """
 INSERT INTO processing_jobs (job_id, task_type, priority, status, created_at, started_at, completed_at, progress,
     progress_message, payload, result, worker_id, actual_duration, document_name, document_id, max_retries,
-    counted, pages_done, pages_total)
+    pages_done, pages_total)
 SELECT gen_random_uuid(), 'single_document', 'medium', 'completed', now(), now(), now(), 100, 'Completed',
        jsonb_build_object('file_path', 'uploads/' || i, 'file_size', 123456, 'metadata', '{}'::jsonb),
        jsonb_build_object('document_id', gen_random_uuid(), 'file_name', 'file.pdf', 'content_type',
            'application/pdf', 'page_count', 12, 'chunk_count', 30, 'engines', '{"text": 10, "ocr": 2}'::jsonb,
            'ocr_mean_confidence', 0.93, 'languages', '["eng"]'::jsonb,
            'timings', '{"extract_ms": 312, "total_ms": 345}'::jsonb),
-       'general-1@bench', 3, 'file ' || i || '.pdf', gen_random_uuid(), 3, true, 12, 12
+       'general-1@bench', 3, 'file ' || i || '.pdf', gen_random_uuid(), 3, 12, 12
 FROM generate_series(1, %d) AS i
 """
 

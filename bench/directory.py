@@ -14,8 +14,8 @@ FILES, BROKEN_EVERY, OTHERS = 2000, 20, 100000
 
 FILL = """
 INSERT INTO processing_jobs (job_id, task_type, priority, status, completed_at, progress, payload, document_name,
-                             max_retries, counted)
-SELECT gen_random_uuid(), 'single_document', 'medium', 'completed', now(), 100, '{}', 'other', 3, true
+                             max_retries)
+SELECT gen_random_uuid(), 'single_document', 'medium', 'completed', now(), 100, '{}', 'other', 3
 FROM generate_series(1, %d)
 """
 SCANS = "SELECT seq_scan, seq_tup_read, n_live_tup FROM pg_stat_user_tables WHERE relname = 'processing_jobs'"

@@ -20,10 +20,10 @@ KEPT_DAYS = 60
 FINISHED = """
 INSERT INTO processing_jobs (job_id, task_type, priority, status, created_at, started_at, completed_at, progress,
     payload, result, worker_id, actual_duration, progress_message, max_retries, ready_at, claim_epoch, document_id,
-    document_name, content_hash, counted)
+    document_name, content_hash)
 SELECT gen_random_uuid(), 'single_document', 'medium', 'completed', t, t, t, 100,
        jsonb_build_object('file_path', 'uploads/' || i, 'content_type', 'text/plain', 'file_size', 200),
-       '{"page_count": 1}', 'general-1@bench', 1, 'Completed', 3, t, 1, gen_random_uuid(), 'small.txt', md5(i::text), true
+       '{"page_count": 1}', 'general-1@bench', 1, 'Completed', 3, t, 1, gen_random_uuid(), 'small.txt', md5(i::text)
 FROM (SELECT i, now() - interval '%(kept)d days'
              + CASE WHEN i <= %(old)d THEN (i - %(old)d) ELSE i %%%% 5000000 + 1 END * interval '1 s' AS t
       FROM generate_series(%%(first)d, %%(last)d) AS i) AS g

@@ -19,7 +19,7 @@ BATCH = "00000000-0000-4000-8000-000000000001"
 
 FILL = """
 INSERT INTO processing_jobs (job_id, task_type, priority, status, created_at, started_at, completed_at, progress,
-    payload, result, worker_id, actual_duration, document_name, document_id, max_retries, counted,
+    payload, result, worker_id, actual_duration, document_name, document_id, max_retries,
     error_code, error_message, parent_job_id, parent_path)
 SELECT CASE WHEN i = 1 THEN '%(batch)s' ELSE gen_random_uuid() END,
        CASE WHEN i %% 20000 = 1 THEN 'directory_batch' WHEN i %% 50 = 2 THEN 'document_reprocess'
@@ -32,7 +32,7 @@ SELECT CASE WHEN i = 1 THEN '%(batch)s' ELSE gen_random_uuid() END,
        CASE WHEN s = 'completed' AND i %% 20000 <> 1 AND i %% 1000 <> 3 THEN jsonb_build_object('document_id', gen_random_uuid(), 'file_name', 'file.pdf',
             'content_type', 'application/pdf', 'page_count', 12, 'chunk_count', 30, 'engines', '{"text": 12}'::jsonb)
        END,
-       'general-1@bench', 3, 'file ' || i || '.pdf', gen_random_uuid(), 3, true,
+       'general-1@bench', 3, 'file ' || i || '.pdf', gen_random_uuid(), 3,
        CASE WHEN s = 'failed' THEN 'UNREADABLE' END, CASE WHEN s = 'failed' THEN 'could not open document' END,
        CASE WHEN i > 1 AND i %% 20000 > 3 AND i %% 50 <> 2 AND i %% 1000 <> 3 AND i %% 3 = 0 THEN '%(batch)s'::uuid END,
        CASE WHEN i > 1 AND i %% 20000 > 3 AND i %% 50 <> 2 AND i %% 1000 <> 3 AND i %% 3 = 0 THEN i::text END

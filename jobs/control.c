@@ -29,8 +29,6 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
     if (!str_is_uuid(job_id))
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "job_id: \"%.100s\" is not a UUID", job_id);
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    /* The end it had is counted before it is forgotten. */
-    TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(1), db_text(job_id)), NULL));
     TRY(db_run(cx, jobs->db, &q_job_retry, DB_ARGS(db_text(job_id)), &r));
     if (db_rows(r) == 0)
         return why_no_retry(cx, jobs, job_id);

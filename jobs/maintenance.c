@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* maintenance.c - the jobs that keep the house clean (maintenance.h).
  *
- *   statistics  adds ended jobs to job_statistics, each once (statistics_roll.sql)
+ *   statistics  adds job_ends to job_statistics (statistics_roll.sql)
  *   retention   removes finished jobs past TASK_JOB_RETENTION (retention.c)
  *   orphans     removes stored files that no document and no job needs, and temp files that a
  *               killed server left behind
@@ -29,7 +29,7 @@
 
 enum {
     KEEP_FINISHED = 50,
-    ROLL_SLICE = 500,
+    ROLL_SLICE = 5000,
     LIST_FOLDERS = 20000,
     ASK_FOLDERS = 500,
     ORPHAN_AGE_S = 3600,
@@ -174,8 +174,8 @@ static enum code roll(struct ctx *cx, struct jobs *jobs, const struct job_claim 
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_begin(cx, jobs->db));
-    TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(ROLL_SLICE), db_null()), &r));
-    m->counted_jobs += db_get_int(r, 0, 0);
+    TRY(db_run(cx, jobs->db, &q_statistics_roll, DB_ARGS(db_int(ROLL_SLICE)), &r));
+    m->counted_jobs += db_get_int(r, 0, 1);
     m->more = db_get_int(r, 0, 0) == ROLL_SLICE;
     TRY(note(cx, jobs, claim, m));
     return db_commit(cx, jobs->db);

@@ -3,10 +3,10 @@
  *
  * Used by maintenance.c (TASK_JOB_RETENTION) and by jobs_cleanup, which a person calls. A slice is
  * small enough that nobody waits for it, whatever there is to remove: one job of a million files or
- * a job of 20,000 pages takes many slices (jobs_purge.sql). What nobody counted yet is counted as
- * it goes, so statistics lose nothing. Documents stay. The original of a job that failed, was
- * cancelled or was a duplicate goes with its row, files after the commit: a row without its file
- * could not be tried again, a file without its row is just an orphan. */
+ * a job of 20,000 pages takes many slices (jobs_purge.sql). Statistics lose nothing: a job is
+ * counted when it ends. Documents stay. The original of a job that failed, was cancelled or was a
+ * duplicate goes with its row, files after the commit: a row without its file could not be tried
+ * again, a file without its row is just an orphan. */
 #include "jobs/retention.h"
 
 #include <stdio.h>

@@ -2,11 +2,11 @@
 -- A file that an earlier listing found: completed stays, failed and cancelled are pending again. The caller
 -- locks the batch under its fence afterwards, or rolls back: whoever holds a batch waits for none of its files.
 INSERT INTO processing_jobs AS j (job_id, task_type, priority, payload, max_retries, document_name,
-                                  parent_job_id, parent_path, ready_at, counted)
+                                  parent_job_id, parent_path, ready_at)
 SELECT gen_random_uuid(), 'single_document', p.priority,
        jsonb_build_object('file_path', f.path, 'file_name', f.name,
                           'metadata', coalesce(p.payload->'metadata', '{}'), 'languages', '[]'::jsonb),
-       $6::int, f.name, p.job_id, f.key, 'infinity', true
+       $6::int, f.name, p.job_id, f.key, 'infinity'
 FROM processing_jobs AS p,
      unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS f (key, path, name, n)
 WHERE p.job_id = $1::uuid AND p.claim_epoch = $2::bigint AND p.status = 'processing'

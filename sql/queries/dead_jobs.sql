@@ -1,5 +1,5 @@
--- Frees the jobs of dead pools, no retry spent; at the third crash the job fails. A row that somebody has
--- locked (its zombie is just finishing) is left to the next tick.
+-- Frees the jobs of dead pools, no retry spent; at the third crash the job fails and is counted. A row that
+-- somebody has locked (its zombie is just finishing) is left to the next tick.
 WITH freed AS (
 UPDATE processing_jobs AS j
 SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
@@ -18,5 +18,11 @@ WHERE j.status = 'processing' AND j.id IN (
       AND NOT EXISTS (SELECT 1 FROM worker_pools AS p WHERE p.pool_id = h.pool_id AND p.dead_at IS NULL)
     FOR NO KEY UPDATE OF h SKIP LOCKED)
 RETURNING j.job_id, j.claim_epoch, j.status, j.priority,
-          floor(extract(epoch FROM j.ready_at) * 1000)::bigint, j.parent_job_id, j.task_type)
+          floor(extract(epoch FROM j.ready_at) * 1000)::bigint, j.parent_job_id, j.task_type, j.pages_done),
+counted AS (
+    INSERT INTO job_ends (day, status, jobs, seconds, pages)
+    SELECT (now() AT TIME ZONE 'UTC')::date, 'failed', count(*), 0,
+           sum(CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END)
+    FROM freed WHERE status = 'failed' AND parent_job_id IS NULL AND task_type <> 'maintenance'
+    HAVING count(*) > 0)
 SELECT * FROM freed ORDER BY parent_job_id

@@ -1,5 +1,5 @@
 -- A slice of retention and cleanup: what ended at least $1 ms ago, and of which no file of a batch is
--- unfinished; what was not counted yet is added to the statistics as in statistics_roll.sql. At most $2 jobs, $2 files of batches and $2 pages: a batch goes behind its files, a job
+-- unfinished. At most $2 jobs, $2 files of batches and $2 pages: a batch goes behind its files, a job
 -- behind pages that no document has. Conditions are repeated in the DELETE, because a job may be tried again
 -- meanwhile. Returns how many jobs and pages went, and the uploads among them that no document has. Arrays and
 -- subqueries, not joins: what is read must not depend on how many rows the planner expects.
@@ -36,30 +36,7 @@ gone AS (
     DELETE FROM processing_jobs
     WHERE id = ANY (ARRAY(SELECT id FROM going WHERE (SELECT count(*) FROM pages) < $2::int))
       AND completed_at IS NOT NULL
-    RETURNING job_id, task_type, parent_job_id, document_id, counted, status, started_at, completed_at,
-              pages_done),
-days AS (
-    SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, count(*)::int AS total,
-           count(*) FILTER (WHERE status = 'completed')::int AS completed,
-           count(*) FILTER (WHERE status = 'failed')::int AS failed,
-           count(*) FILTER (WHERE status = 'cancelled')::int AS cancelled,
-           coalesce(sum(extract(epoch FROM completed_at - started_at))
-                    FILTER (WHERE status = 'completed'), 0)::float8 AS seconds,
-           sum(CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END)::int AS pages
-    FROM gone WHERE NOT counted AND parent_job_id IS NULL GROUP BY 1),
-stored AS (
-    INSERT INTO job_statistics AS s (date, total_jobs, completed_jobs, failed_jobs, cancelled_jobs,
-                                     avg_processing_time, pages)
-    SELECT day, total, completed, failed, cancelled, seconds / greatest(completed, 1), pages FROM days
-    ON CONFLICT (date) DO UPDATE SET
-        avg_processing_time = (s.avg_processing_time * s.completed_jobs
-                               + excluded.avg_processing_time * excluded.completed_jobs)
-                              / greatest(s.completed_jobs + excluded.completed_jobs, 1),
-        total_jobs = s.total_jobs + excluded.total_jobs,
-        completed_jobs = s.completed_jobs + excluded.completed_jobs,
-        failed_jobs = s.failed_jobs + excluded.failed_jobs,
-        cancelled_jobs = s.cancelled_jobs + excluded.cancelled_jobs,
-        pages = s.pages + excluded.pages)
+    RETURNING job_id, task_type, parent_job_id, document_id)
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM gone_pages),
        array_to_string(ARRAY(
            SELECT job_id FROM gone

@@ -1,15 +1,11 @@
--- The last 30 days that have a row, with the ended jobs that were not added to theirs yet.
+-- The last 30 days that have a row, with what was not added to theirs yet.
 WITH fresh AS (
-    SELECT (completed_at AT TIME ZONE 'UTC')::date AS date, count(*) AS total_jobs,
-           count(*) FILTER (WHERE status = 'completed') AS completed_jobs,
-           count(*) FILTER (WHERE status = 'failed') AS failed_jobs,
-           count(*) FILTER (WHERE status = 'cancelled') AS cancelled_jobs,
-           coalesce(sum(extract(epoch FROM completed_at - started_at))
-                    FILTER (WHERE status = 'completed'), 0)::float8 AS seconds,
-           coalesce(sum(CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END), 0) AS pages
-    FROM processing_jobs
-    WHERE NOT counted AND completed_at IS NOT NULL AND parent_job_id IS NULL AND task_type <> 'maintenance'
-    GROUP BY 1)
+    SELECT day AS date, sum(jobs) AS total_jobs,
+           coalesce(sum(jobs) FILTER (WHERE status = 'completed'), 0) AS completed_jobs,
+           coalesce(sum(jobs) FILTER (WHERE status = 'failed'), 0) AS failed_jobs,
+           coalesce(sum(jobs) FILTER (WHERE status = 'cancelled'), 0) AS cancelled_jobs,
+           sum(seconds) AS seconds, sum(pages) AS pages
+    FROM job_ends GROUP BY day)
 SELECT date, sum(total_jobs), sum(completed_jobs), sum(failed_jobs), sum(cancelled_jobs),
        sum(seconds) / greatest(sum(completed_jobs), 1)::float8, sum(pages)
 FROM (SELECT * FROM fresh

@@ -1,25 +1,16 @@
--- Adds ended jobs that were not counted yet to the day they ended on: job $2, or a slice of $1 of all.
-WITH picked AS MATERIALIZED (
-    SELECT id FROM processing_jobs WHERE job_id = $2::uuid AND NOT counted AND completed_at IS NOT NULL
-    UNION ALL
-    SELECT id FROM (
-        SELECT id FROM processing_jobs WHERE $2::uuid IS NULL AND NOT counted AND completed_at IS NOT NULL
-        ORDER BY completed_at LIMIT $1::int FOR UPDATE SKIP LOCKED) AS slice),
-ended AS (
-    UPDATE processing_jobs SET counted = true
-    WHERE id = ANY (ARRAY(SELECT id FROM picked)) AND NOT counted AND completed_at IS NOT NULL
-    RETURNING completed_at, started_at, status,
-              CASE WHEN task_type = 'directory_batch' THEN 0 ELSE pages_done END AS pages_done,
-              parent_job_id IS NULL AND task_type <> 'maintenance' AS listed),
+-- Adds up to $1 rows of job_ends to the days they are of, and removes them. Returns how many rows, and how many
+-- jobs those were.
+WITH ends AS (
+    DELETE FROM job_ends
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM job_ends LIMIT $1::int FOR UPDATE SKIP LOCKED))
+    RETURNING day, status, jobs, seconds, pages),
 days AS (
-    SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, count(*)::int AS total,
-           count(*) FILTER (WHERE status = 'completed')::int AS completed,
-           count(*) FILTER (WHERE status = 'failed')::int AS failed,
-           count(*) FILTER (WHERE status = 'cancelled')::int AS cancelled,
-           coalesce(sum(extract(epoch FROM completed_at - started_at))
-                    FILTER (WHERE status = 'completed'), 0)::float8 AS seconds,
-           coalesce(sum(pages_done), 0)::int AS pages
-    FROM ended WHERE listed GROUP BY 1),
+    SELECT day, sum(jobs)::int AS total,
+           coalesce(sum(jobs) FILTER (WHERE status = 'completed'), 0)::int AS completed,
+           coalesce(sum(jobs) FILTER (WHERE status = 'failed'), 0)::int AS failed,
+           coalesce(sum(jobs) FILTER (WHERE status = 'cancelled'), 0)::int AS cancelled,
+           sum(seconds) AS seconds, sum(pages)::int AS pages
+    FROM ends GROUP BY day),
 stored AS (
     INSERT INTO job_statistics AS s (date, total_jobs, completed_jobs, failed_jobs, cancelled_jobs,
                                      avg_processing_time, pages)
@@ -33,4 +24,4 @@ stored AS (
         failed_jobs = s.failed_jobs + excluded.failed_jobs,
         cancelled_jobs = s.cancelled_jobs + excluded.cancelled_jobs,
         pages = s.pages + excluded.pages)
-SELECT count(*) FROM ended
+SELECT count(*), coalesce(sum(jobs), 0) FROM ends

@@ -60,13 +60,15 @@ static inline const char *maintain(const char *kind)
     return id;
 }
 
-/* n jobs that ended two days ago. */
+/* n jobs that ended two days ago, and were counted. */
 static inline void old_jobs(int n)
 {
-    fixture_sql("INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries, "
-                "status, started_at, completed_at) SELECT gen_random_uuid(), 'single_document', "
-                "'low', '{}', 3, 'completed', now() - interval '2 days 10 seconds', now() - "
-                "interval '2 days' FROM generate_series(1, %d)",
+    fixture_sql("WITH made AS (INSERT INTO processing_jobs (job_id, task_type, priority, payload, "
+                "max_retries, status, started_at, completed_at) SELECT gen_random_uuid(), "
+                "'single_document', 'low', '{}', 3, 'completed', now() - interval '2 days 10 "
+                "seconds', now() - interval '2 days' FROM generate_series(1, %d) RETURNING 1) "
+                "INSERT INTO job_ends SELECT current_date - 2, 'completed', count(*), count(*) * "
+                "10, 0 FROM made",
                 n);
 }
 

@@ -10,6 +10,7 @@ INSERT INTO workers (pool_id, name, priority, current_job)
 SELECT md5('pool' || p)::uuid, 'general-' || w, 'any', md5('job' || 20 + 25 * (p - 1) + w)::uuid
 FROM generate_series(1, 8) AS p, generate_series(1, 25) AS w;
 INSERT INTO job_statistics (date, total_jobs) SELECT CURRENT_DATE - d, 16000 FROM generate_series(1, 60) AS d;
+INSERT INTO job_ends SELECT CURRENT_DATE, 'completed', 3, 5, 30 FROM generate_series(1, 6000);
 INSERT INTO worker_control (running) VALUES (true);
 
 SELECT pg_temp.indexes_off('processing_jobs');
@@ -17,7 +18,7 @@ INSERT INTO processing_jobs
     (job_id, task_type, priority, status, created_at, started_at, completed_at, progress, error_message,
      retry_count, payload, result, worker_id, actual_duration, progress_message, progress_at, pages_done,
      pages_total, error_code, max_retries, ready_at, claim_epoch, pool_id, document_id, document_name,
-     content_hash, parent_job_id, parent_path, idempotency_key, counted)
+     content_hash, parent_job_id, parent_path, idempotency_key)
 SELECT md5('job' || i)::uuid,
        CASE WHEN i <= 20 OR i % 10000 = 2001 THEN 'directory_batch' WHEN child IS NOT NULL THEN 'single_document'
             WHEN i % 50 = 3 THEN 'document_reprocess' WHEN i % 1000 = 7 THEN 'maintenance' ELSE 'single_document' END,
@@ -34,7 +35,7 @@ SELECT md5('job' || i)::uuid,
        1, CASE WHEN s = 'processing' AND i > 20 THEN md5('pool' || (i - 21) / 25 + 1)::uuid END,
        CASE s WHEN 'completed' THEN md5('document' || i)::uuid END, 'file ' || i || '.pdf', md5('hash' || i),
        child, CASE WHEN child IS NOT NULL THEN '/files/' || i END,
-       CASE WHEN i % 10 = 3 THEN 'key' || i END, ended AND i % 500 <> 0
+       CASE WHEN i % 10 = 3 THEN 'key' || i END
 FROM (SELECT i, s, s IN ('completed', 'failed', 'cancelled') AS ended,
              now() - (1000001 - i) * interval '5 s' AS t,
              CASE WHEN i > 220 AND i % 4 = 0
@@ -46,4 +47,4 @@ FROM (SELECT i, s, s IN ('completed', 'failed', 'cancelled') AS ended,
                                 WHEN i % 20 = 5 THEN 'failed'
                                 WHEN i % 50 = 11 THEN 'cancelled' ELSE 'completed' END AS s) AS x) AS g;
 SELECT pg_temp.indexes_on();
-VACUUM (ANALYZE) processing_jobs, worker_pools, workers, worker_control, job_statistics;
+VACUUM (ANALYZE) processing_jobs, worker_pools, workers, worker_control, job_statistics, job_ends;

@@ -90,6 +90,40 @@ static void a_migration_that_fails_leaves_nothing_behind(void **state)
     assert_int_equal(applied, migrations_count);
 }
 
+static void ended_jobs_are_counted_once_across_the_eighth(void **state)
+{
+    (void)state;
+    int applied;
+    OK(&fx.cx, db_run(&fx.cx, fx.jobs->db, &q_migration_table, DB_NO_ARGS, NULL));
+    for (int i = 0; migrations_all[i].number < 8; i++) {
+        OK(&fx.cx, db_script(&fx.cx, fx.jobs->db, migrations_all[i].text));
+        OK(&fx.cx,
+           db_run(&fx.cx, fx.jobs->db, &q_migration_done,
+                  DB_ARGS(db_int(migrations_all[i].number), db_text(migrations_all[i].name)),
+                  NULL));
+    }
+    fixture_sql(
+        "INSERT INTO processing_jobs (job_id, task_type, priority, payload, max_retries, "
+        "status, started_at, completed_at, pages_done, parent_job_id, parent_path, counted) "
+        "SELECT gen_random_uuid(), type, 'low', '{}', 3, status, '2026-01-02 00:00:00Z', "
+        "CASE WHEN status <> 'pending' THEN '2026-01-02 00:00:04Z'::timestamptz END, pages, "
+        "parent, path, counted FROM (VALUES "
+        "('single_document', 'completed', 3, NULL, NULL, false), "
+        "('single_document', 'completed', 2, NULL, NULL, false), "
+        "('single_document', 'completed', 2, NULL, NULL, true), "
+        "('single_document', 'pending', 0, NULL, NULL, false), "
+        "('single_document', 'cancelled', 1, NULL, NULL, false), "
+        "('directory_batch', 'failed', 7, NULL, NULL, false), "
+        "('single_document', 'completed', 5, gen_random_uuid(), 'a', false), "
+        "('maintenance', 'completed', 5, NULL, NULL, true)) "
+        "AS v (type, status, pages, parent, path, counted)");
+    OK(&fx.cx, migrate_run(&fx.cx, fx.jobs->db, &applied));
+    assert_string_equal(fixture_sql("SELECT string_agg(concat_ws(' ', day, status, jobs, seconds, "
+                                    "pages), ', ' ORDER BY status) FROM job_ends"),
+                        "2026-01-02 cancelled 1 0 1, 2026-01-02 completed 2 8 5, "
+                        "2026-01-02 failed 1 0 0");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -98,6 +132,7 @@ int main(void)
         TEST(servers_that_start_together_migrate_once),
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(a_migration_that_fails_leaves_nothing_behind),
+        TEST(ended_jobs_are_counted_once_across_the_eighth),
     };
     return cmocka_run_group_tests(tests, fixture_setup_bare, fixture_teardown);
 }

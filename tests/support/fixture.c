@@ -184,7 +184,8 @@ int fixture_empty(void **state)
         run_on(admin,
                "DELETE FROM processing_jobs; DELETE FROM worker_pools; DELETE FROM documents; "
                "DELETE FROM document_pages; DELETE FROM chunks; DELETE FROM worker_control; "
-               "DELETE FROM job_statistics; UPDATE maintenance SET submitted_at = now()");
+               "DELETE FROM job_statistics; DELETE FROM job_ends; UPDATE maintenance SET "
+               "submitted_at = now()");
     return ok ? 0 : -1;
 }
 
