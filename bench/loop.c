@@ -21,6 +21,7 @@
 #include "base/clk.h"
 #include "base/str.h"
 #include "jobs/jobs.h"
+#include "jobs/maintenance.h"
 #include "jobs/pools.h"
 
 enum { MAX_THREADS = 64, MAX_SAMPLES = 20000, TAKE_MS = 100, LIMIT = 4 << 20 };
@@ -115,6 +116,16 @@ static enum code finish(struct ctx *cx, struct jobs *jobs, struct job_claim *cla
     return jobs_finish_commit(cx, jobs, claim, &doc);
 }
 
+/* What the sweep submits among them: one of each kind a minute or an hour. */
+static enum code maintain(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim)
+{
+    struct maintenance m;
+    TRY(maintenance_begin(cx, jobs, claim, &m));
+    while (m.more)
+        TRY(maintenance_slice(cx, jobs, claim, &m));
+    return maintenance_complete(cx, jobs, claim, &m);
+}
+
 static void note_job(struct pool_worker *self, const struct job_claim *claim)
 {
     pthread_mutex_lock(&loop.lock);
@@ -144,7 +155,8 @@ static enum code work(struct ctx *cx, struct jobs *jobs, struct pool_worker *sel
     add(&loop.claim_ms, ms);
     add(&loop.claim_at, seconds(CLOCK_REALTIME));
     pthread_mutex_unlock(&loop.lock);
-    enum code code = finish(cx, jobs, &claim);
+    bool chore = strcmp(claim.task_type, "maintenance") == 0;
+    enum code code = chore ? maintain(cx, jobs, &claim) : finish(cx, jobs, &claim);
     jobs_finish_abort(jobs);
     note_job(self, NULL);
     return code;

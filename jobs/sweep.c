@@ -40,7 +40,7 @@ enum {
     GAP_MS = 3000,
     MAX_POOLS = 1024,
     SLICE = 5000,
-    FREE_MS = 10000, /* a look at all that is running, whether a pool died or not */
+    FREE_MS = 60000, /* a look at all that is running, whether a pool died or not */
     ALL_MS = 60000, /* a look at a lane's rows from the oldest on */
     LATE_MS = 10000, /* a row may be seen so long after it became runnable */
     LANES = 3,

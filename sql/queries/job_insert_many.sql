@@ -1,6 +1,7 @@
 -- New jobs, one for each caller of a group. A row for each, in the same order: when it may run (null: its
 -- idempotency key is taken), and the document with the same bytes if $10. Keys are inserted in their own
--- order, so that two servers that have the same ones at the same moment cannot deadlock.
+-- order, so that two servers that have the same ones at the same moment cannot deadlock. Not ORDER BY LIMIT 1:
+-- that invites a plan that reads all documents in their order.
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                          $8::bytea[]) WITH ORDINALITY
@@ -16,8 +17,7 @@ WITH given AS (
     RETURNING job_id, floor(extract(epoch FROM ready_at) * 1000)::bigint AS ready_ms
 )
 SELECT made.ready_ms,
-       CASE WHEN $10::boolean THEN (SELECT d.document_id FROM documents AS d
-                                    WHERE d.content_hash = given.content_hash
-                                    ORDER BY d.created_at LIMIT 1) END
+       CASE WHEN $10::boolean THEN (SELECT (array_agg(d.document_id ORDER BY d.created_at))[1]
+                                    FROM documents AS d WHERE d.content_hash = given.content_hash) END
 FROM given LEFT JOIN made USING (job_id)
 ORDER BY given.n
