@@ -9,8 +9,9 @@
  * run_document is exchanged by the linker (--wrap), for a function that completes its job at once.
  * Settings come from the environment as for localrag-worker; the database gets the schema. Prints
  * one JSON line. drain: seconds from the first job's entry until the last one's end is committed
- * and its worker is idle again, how many entries there were and how many different jobs. pickup: milliseconds from the moment
- * when the submit's commit was answered (its push to the lane is what follows, and is where
+ * and its worker is idle again, how many entries there were and how many different jobs. pickup:
+ * milliseconds from the moment when the submit's commit was answered (its push to the lane is what
+ * follows, and is where
  * --wrap=queue_hint takes the time) until the job's function is entered, behind the claim's commit.
  *
  * It does not judge: bars, peers and the look into the database are queue_.py's. */

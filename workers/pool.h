@@ -109,9 +109,9 @@ int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_name
 /* False when a stop or the shutdown came: what was taken is not to be claimed. */
 bool pool_may_take(struct pool *pool);
 
-/* Starts claimed jobs, each on its claim->worker, which is idle. Copies the claims. Dispatcher only.
- * Which of them could not be given (the pool closes, no memory) is put into ret_refused, for all
- * of them; their number. */
+/* Starts claimed jobs, each on its claim->worker, which is idle. Copies the claims. Dispatcher
+ * only. Which of them could not be given (the pool closes, no memory) is put into ret_refused, for
+ * all of them; their number. */
 enum { POOL_MAX_GIVE = 256 };
 int pool_give(struct pool *pool, const struct job_claim *claims, int n,
               const struct job_claim **ret_refused);

@@ -185,8 +185,8 @@ static void settle(struct task *t, enum code outcome)
 
 enum code task_complete(struct task *t, const struct job_completion *how)
 {
-    t->slot->how = (struct job_completion){.message = ctx_strdup(t->cx, how->message),
-                                           .pages = how->pages};
+    t->slot->how =
+        (struct job_completion){.message = ctx_strdup(t->cx, how->message), .pages = how->pages};
     if (how->result_json)
         t->slot->how.result_json = ctx_strdup(t->cx, how->result_json);
     if (how->document_id)

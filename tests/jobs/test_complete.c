@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test_complete.c - finishes that share a commit, and the fence that each keeps (jobs/complete.c). */
+/* test_complete.c - finishes that share a commit, and the fence that each keeps (jobs/complete.c).
+ */
 #include "tests/support/fixture.h"
 
 #include <string.h>

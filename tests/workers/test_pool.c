@@ -4,7 +4,8 @@
  *
  * Held here: as many jobs as slots run at once; a job whose completion waits for its commit keeps
  * its slot taken, and others run meanwhile; completions that meet share a commit; one that cannot
- * be stored fails alone, and one that was lost is dropped; a pool that closes waits for all of it. */
+ * be stored fails alone, and one that was lost is dropped; a pool that closes waits for all of it.
+ */
 #include "tests/support/fixture.h"
 
 #include <stdatomic.h>
