@@ -8,9 +8,10 @@
  * Everything is the worker's own: dispatcher, pool, claims, fence, finish, keeper, sweep. Only
  * run_document is exchanged by the linker (--wrap), for a function that completes its job at once.
  * Settings come from the environment as for localrag-worker; the database gets the schema. Prints
- * one JSON line. drain: seconds from the first job's entry until the last one's end is committed,
- * how many entries there were and how many different jobs. pickup: milliseconds from the moment
- * when the submit's commit was answered (its push to the lane is what follows, and is where
+ * one JSON line. drain: seconds from the first job's entry until the last one's end is committed
+ * and its worker is idle again, how many entries there were and how many different jobs. pickup:
+ * milliseconds from the moment when the submit's commit was answered (its push to the lane is what
+ * follows, and is where
  * --wrap=queue_hint takes the time) until the job's function is entered, behind the claim's commit.
  *
  * It does not judge: bars, peers and the look into the database are queue_.py's. */
@@ -33,8 +34,9 @@ enum { GIVE_UP_MS = 300000, IDLE_MS = 20 };
 static struct {
     char (*ids)[37]; /* one for each entry */
     int max;
-    atomic_int entered, ended;
-    atomic_llong first_ns, last_ns;
+    struct pool *pool;
+    atomic_int entered;
+    atomic_llong first_ns;
     /* pickup: of the job under way */
     char expected[37];
     atomic_llong pushed_ns, entered_ns;
@@ -60,15 +62,7 @@ enum code __wrap_run_document(struct task *t)
         memcpy(seen.ids[at], t->claim->job_id, sizeof(seen.ids[at]));
     if (strcmp(t->claim->job_id, seen.expected) == 0)
         atomic_store(&seen.entered_ns, now);
-    enum code code;
-    do
-        code = jobs_complete(t->cx, t->jobs, t->claim, &how);
-    while (task_again(t->cx, t, code));
-    if (code == CODE_OK) {
-        atomic_store(&seen.last_ns, now_ns());
-        atomic_fetch_add(&seen.ended, 1);
-    }
-    return code;
+    return task_complete(t, &how);
 }
 
 /* The first thing a submit does when its commit was answered: one push for it, or for all that were
@@ -103,13 +97,24 @@ void __wrap_queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *prior
     __real_queue_hint_many(cx, jobs, priority, entries, n);
 }
 
-static bool wait_for(const atomic_int *what, int n)
+/* What the workers count themselves, once the end of a job is committed. */
+static int ended(void)
+{
+    int64_t n = 0;
+    pthread_mutex_lock(&seen.pool->lock);
+    for (int i = 0; i < seen.pool->n_slots; i++)
+        n += seen.pool->slots[i].processed;
+    pthread_mutex_unlock(&seen.pool->lock);
+    return (int)n;
+}
+
+static bool wait_for_ends(int n)
 {
     int64_t until = clk_mono_ms() + GIVE_UP_MS;
     struct timespec pause = {.tv_nsec = 1000000};
-    while (atomic_load(what) < n && clk_mono_ms() < until)
+    while (ended() < n && clk_mono_ms() < until)
         nanosleep(&pause, NULL);
-    return atomic_load(what) >= n;
+    return ended() >= n;
 }
 
 static int by_text(const void *a, const void *b)
@@ -128,9 +133,9 @@ static int count_different(void)
 
 static enum code drain(struct ctx *cx, int count)
 {
-    if (!wait_for(&seen.ended, count))
-        return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "only %d of %d jobs ended", seen.ended, count);
-    double seconds = (double)(seen.last_ns - seen.first_ns) / 1e9;
+    if (!wait_for_ends(count))
+        return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "only %d of %d jobs ended", ended(), count);
+    double seconds = (double)(now_ns() - seen.first_ns) / 1e9;
     printf("{\"peer\": \"ours\", \"jobs\": %d, \"seconds\": %.6f, \"entries\": %d, "
            "\"different\": %d}\n",
            count, seconds, atomic_load(&seen.entered), count_different());
@@ -171,7 +176,7 @@ static enum code pickup(struct ctx *cx, const struct settings *settings, int cou
             ctx_fail(cx, code, "%s", ctx_message(&one));
         ctx_done(&one);
         TRY(code);
-        if (!wait_for(&seen.ended, i + 1))
+        if (!wait_for_ends(i + 1))
             return ctx_fail(cx, CODE_DEADLINE_EXCEEDED, "a job did not run");
         if (!seen.pushed_ns)
             return ctx_fail(cx, CODE_INTERNAL, "the submit's push was not seen");
@@ -201,6 +206,7 @@ static enum code run(struct ctx *cx, const struct settings *settings, const char
     struct dispatch *dispatch = NULL;
     struct keeper *keeper = NULL;
     TRY(pool_new(cx, settings, NULL, &pool));
+    seen.pool = pool;
     enum code code = keeper_start(cx, pool, &keeper);
     if (code == CODE_OK)
         code = dispatch_start(cx, pool, &dispatch);

@@ -316,7 +316,7 @@ static enum code complete_in_transaction(struct ctx *cx, struct jobs *jobs,
 }
 
 enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                                bool *ret_done)
+                                bool *ret_done, struct job_completion *ret_how)
 {
     const char *key;
     Localrag__V1__DocumentResult *result = NULL;
@@ -337,6 +337,8 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
         db_rollback(jobs->db);
         TRY(code);
         tell_completed(cx, jobs, claim, &news);
+    } else if (ret_how) {
+        *ret_how = how;
     } else {
         TRY(jobs_complete(cx, jobs, claim, &how));
     }

@@ -21,13 +21,10 @@
 #include "store/db.h"
 #include "store/kv.h"
 
-struct finish_group;
-
 struct jobs {
     const struct settings *settings;
     struct db *db;
     struct kv *kv;
-    struct finish_group *finishes; /* shared, borrowed; NULL: this thread finishes alone */
 };
 
 /* Connects lazily. `application` names the connection in pg_stat_activity. */
@@ -193,8 +190,8 @@ void jobs_publish_progress(struct ctx *cx, struct jobs *jobs, const struct job_c
 enum code jobs_fail(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                     enum code code, const char *message) MUST_CHECK;
 
-/* Ends a job whose only effect is its own row, under its fence, and tells the watchers. Threads
- * that share a group of finishes write what comes at the same time in one commit. CLAIM_LOST. */
+/* Ends a job whose only effect is its own row, under its fence, and tells the watchers. CLAIM_LOST.
+ */
 struct job_completion { /* borrowed */
     const char *message; /* "Completed: 3 files removed" */
     const char *result_json; /* or NULL */
@@ -203,9 +200,18 @@ struct job_completion { /* borrowed */
 };
 enum code jobs_complete(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                         const struct job_completion *how) MUST_CHECK;
-enum code finish_group_new(struct ctx *cx, const struct settings *settings,
-                           struct finish_group **ret_group) MUST_CHECK;
-void finish_group_free(struct finish_group *group); /* nobody uses it any more; NULL is fine */
+
+/* jobs_complete for a list of jobs in one commit: each gets its own code, and its message when it
+ * failed. At most JOBS_MAX_FINISH. */
+struct job_finish {
+    const struct job_claim *claim;
+    const struct job_completion *how;
+    struct job_finish *next;
+    enum code code;
+    char message[160];
+};
+enum { JOBS_MAX_FINISH = 256 };
+void jobs_complete_many(struct jobs *jobs, struct job_finish *first);
 
 /* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */
 enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs,
@@ -292,9 +298,10 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
 void jobs_finish_abort(struct jobs *jobs);
 
 /* If the same bytes with the same settings are a document already, completes the job as its
- * duplicate and sets *ret_done. CLAIM_LOST. */
+ * duplicate and sets *ret_done. With ret_how (cx's memory) a completion that is the job's own row
+ * and no more is left to the caller, who may write it together with others'. CLAIM_LOST. */
 enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
-                                bool *ret_done) MUST_CHECK;
+                                bool *ret_done, struct job_completion *ret_how) MUST_CHECK;
 
 /* ---- documents, read side (documents.c) ---- */
 enum code jobs_document(struct ctx *cx, struct jobs *jobs, const char *id,

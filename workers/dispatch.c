@@ -76,16 +76,14 @@ static void wait_ms(struct pool *pool, int ms)
 
 static enum code give_all(struct ctx *cx, struct dispatch *d, const struct job_claim *claims, int n)
 {
-    for (int i = 0; i < n; i++) {
-        d->alone = claims[i].crash_count > 0;
-        enum code code = pool_give(cx, d->pool, &claims[i]);
-        if (code != CODE_OK) {
-            log_failure(cx, code == CODE_CANCELLED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-                        "a claimed job goes back to the queue");
-            ctx_clear(cx);
-            TRY(jobs_hand_back(cx, d->jobs, &claims[i]));
-        }
-    }
+    const struct job_claim *refused[TAKE_MAX];
+    d->alone = n == 1 && claims[0].crash_count > 0;
+    int n_refused = pool_give(d->pool, claims, n, refused);
+    if (n_refused)
+        log_warning(NULL, "%d claimed jobs go back to the queue: the workers are %s", n_refused,
+                    pool_is_closing(d->pool) ? "leaving" : "out of memory");
+    for (int i = 0; i < n_refused; i++)
+        TRY(jobs_hand_back(cx, d->jobs, refused[i]));
     return CODE_OK;
 }
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* pool.c - the workers of this process and what other threads may know of them (pool.h).
  *
- * Worker threads live as long as the pool: "stopped" is a state in which none is given a job. Each
- * has its own database and Redis connections, opened at its first job and kept. Invariants: a slot
- * is given a job only while it is idle and only by the dispatcher; claim and claim_cx belong to the
- * dispatcher while the slot is idle and to the worker while it is busy; every change that somebody
- * may wait for is broadcast, a job only to the worker that got it. Jobs that end at the same time
- * share a commit and a connection (pool->finishes). Not here: what a job does (task.c), which job
- * (dispatch.c), leases (keeper.c). */
+ * A worker is a slot; "stopped" is a state in which none is given a job. A slot that got one waits
+ * for a runner, a thread with its own database and Redis connections (opened when first needed and
+ * kept). Runners are woken one at a time: one that takes a slot wakes the next before it runs it,
+ * if slots still wait. So long jobs run all at once, each in its own thread, while a crowd of jobs
+ * that end at once is run by the few threads that are awake. (The Go scheduler wakes its threads
+ * so: runtime/proc.go, "Worker thread parking/unparking".) Invariants: a slot is given a job only
+ * while it is idle and only by the dispatcher; claim and attempt belong to the dispatcher while the
+ * slot is idle, to its runner while it runs, to the finisher while its completion is written;
+ * while slots wait and runners sleep, one is on its way; runners stay until nothing is busy. Not
+ * here: what a job does (task.c), which job (dispatch.c), leases (keeper.c). */
 #include "workers/pool.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,24 +26,19 @@
 
 enum { CLAIM_LIMIT = 4 * 1024 * 1024 };
 
-static void wake(struct slot *slot)
+static struct slot *slot_of(struct job_finish *finish)
 {
-    /* A full counter is readable already; nothing else can go wrong with an eventfd. */
-    uint64_t one = 1;
-    ssize_t written = write(slot->wake_fd, &one, sizeof(one));
-    (void)written;
+    return (struct slot *)((char *)finish - offsetof(struct slot, finish));
 }
 
-/* The dispatcher may be waiting for high-priority jobs only; this worker takes any. A wake that is
- * lost costs what is left of that wait. */
-static void wake_dispatcher(struct slot *slot, struct jobs *jobs)
+/* The dispatcher may be waiting for high-priority jobs only; a worker that takes any became idle. A
+ * wake that is lost costs what is left of that wait. */
+static void wake_dispatcher(struct pool *pool, struct jobs *jobs)
 {
-    if (slot->high_only)
-        return;
-    pthread_mutex_lock(&slot->pool->lock);
-    int64_t client = slot->pool->waiting_client;
-    slot->pool->waiting_client = 0;
-    pthread_mutex_unlock(&slot->pool->lock);
+    pthread_mutex_lock(&pool->lock);
+    int64_t client = pool->waiting_client;
+    pool->waiting_client = 0;
+    pthread_mutex_unlock(&pool->lock);
     if (!client)
         return;
     struct ctx cx;
@@ -52,60 +51,140 @@ static void wake_dispatcher(struct slot *slot, struct jobs *jobs)
     ctx_done(&cx);
 }
 
-/* Waits for a job; false when it is time to leave. */
-static bool wait_for_job(struct slot *slot)
+/* ---- runners; all with the lock held but runner_main ---- */
+
+static void queue_slot(struct pool *pool, struct slot *slot)
 {
-    struct pool *pool = slot->pool;
-    pthread_mutex_lock(&pool->lock);
-    while (!slot->busy && !pool->closing)
-        pthread_cond_wait(&slot->given, &pool->lock);
-    bool busy = slot->busy;
-    pthread_mutex_unlock(&pool->lock);
-    return busy;
+    slot->next = NULL;
+    *pool->last_given = slot;
+    pool->last_given = &slot->next;
 }
 
-static void done(struct slot *slot, bool completed)
+/* Whoever is to be signalled once the lock is left, or NULL. */
+static struct runner *next_runner(struct pool *pool)
 {
-    struct pool *pool = slot->pool;
+    struct runner *r = pool->given && !pool->waking ? pool->asleep : NULL;
+    if (!r)
+        return NULL;
+    pool->asleep = r->next;
+    pool->waking = r->awake = true;
+    return r;
+}
+
+static void signal_runner(struct runner *r)
+{
+    if (r)
+        pthread_cond_signal(&r->woken);
+}
+
+static void wake_all(struct pool *pool)
+{
+    for (struct runner *r = pool->asleep; r; r = r->next) {
+        r->awake = true;
+        pthread_cond_signal(&r->woken);
+    }
+    pool->asleep = NULL;
+}
+
+/* Waits for a slot to run; NULL when it is time to leave. */
+static struct slot *take_slot(struct runner *r)
+{
+    struct pool *pool = r->pool;
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->given && !(pool->closing && pool->n_busy == 0)) {
+        r->awake = false;
+        r->next = pool->asleep;
+        pool->asleep = r;
+        while (!r->awake)
+            pthread_cond_wait(&r->woken, &pool->lock);
+        pool->waking = false;
+    }
+    struct slot *slot = pool->given;
+    if (slot && !(pool->given = slot->next))
+        pool->last_given = &pool->given;
+    struct runner *more = next_runner(pool);
+    pthread_mutex_unlock(&pool->lock);
+    signal_runner(more);
+    return slot;
+}
+
+/* Counts what became of a slot's job: it is idle, or waits for a runner again. */
+static void end_slot(struct pool *pool, struct slot *slot, enum task_end end)
+{
+    if (end == TASK_HANDED_OVER) {
+        queue_slot(pool, slot);
+        return;
+    }
     /* Statistics leave it out, so what people read of a worker does too. */
     bool counts = strcmp(slot->claim.task_type, "maintenance") != 0;
-    ctx_done(&slot->claim_cx);
-    pthread_mutex_lock(&pool->lock);
-    slot->busy = false;
-    pool->n_busy--;
-    slot->finishing = false;
-    if (completed)
+    if (end == TASK_COMPLETED)
         slot->processed += counts;
     else if (slot->stop == SLOT_GO && counts)
         slot->failed++;
+    slot->finishing = false;
     slot->stop = SLOT_GO;
-    if (pool->n_slots - pool->n_busy >= pool->enough)
-        pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->lock);
+    ctx_done(&slot->claim_cx);
+    slot->busy = false;
+    pool->n_busy--;
 }
 
-static void *worker_main(void *arg)
+static void tell_ended(struct pool *pool)
 {
-    struct slot *slot = arg;
+    if (pool->n_slots - pool->n_busy >= pool->enough)
+        pthread_cond_broadcast(&pool->changed);
+    if (pool->closing && pool->n_busy == 0)
+        wake_all(pool);
+}
+
+static void *runner_main(void *arg)
+{
+    struct runner *r = arg;
+    struct pool *pool = r->pool;
     struct ctx cx;
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
     CLEANUP(jobs_closep) struct jobs *jobs = NULL;
-    char name[64];
-    snprintf(name, sizeof(name), "localrag-worker %s", slot->name);
-    if (jobs_open(&cx, slot->pool->settings, name, &jobs) != CODE_OK) {
+    if (jobs_open(&cx, pool->settings, "localrag-worker run", &jobs) != CODE_OK) {
         log_failure(&cx, LOG_LEVEL_ERROR, "a worker could not start; this process ends");
         abort();
     }
-    jobs->finishes = slot->pool->finishes;
-    while (wait_for_job(slot)) {
-        bool completed = task_run(slot, jobs);
-        done(slot, completed);
-        wake_dispatcher(slot, jobs);
+    for (struct slot *slot; (slot = take_slot(r));) {
+        bool any = !slot->high_only;
+        enum task_end end = task_run(slot, jobs);
+        if (end == TASK_HANDED_OVER)
+            continue;
+        pthread_mutex_lock(&pool->lock);
+        end_slot(pool, slot, end);
+        tell_ended(pool);
+        pthread_mutex_unlock(&pool->lock);
+        if (any)
+            wake_dispatcher(pool, jobs);
     }
-    jobs_closep(&jobs);
-    jobs = NULL;
     ctx_done(&cx);
     return NULL;
+}
+
+/* In the finisher's thread. */
+static void written(void *arg, struct jobs *jobs, struct job_finish *first)
+{
+    struct pool *pool = arg;
+    enum task_end ends[JOBS_MAX_FINISH];
+    bool any = false;
+    int n = 0;
+    for (struct job_finish *f = first; f; f = f->next)
+        ends[n++] = task_written(slot_of(f));
+    pthread_mutex_lock(&pool->lock);
+    n = 0;
+    for (struct job_finish *f = first, *next; f; f = next) {
+        next = f->next; /* a slot that ended is the dispatcher's */
+        any = any || !slot_of(f)->high_only;
+        end_slot(pool, slot_of(f), ends[n++]);
+    }
+    tell_ended(pool);
+    struct runner *more = next_runner(pool);
+    pthread_mutex_unlock(&pool->lock);
+    signal_runner(more);
+    if (any)
+        wake_dispatcher(pool, jobs);
 }
 
 static void name_slots(struct pool *pool)
@@ -118,13 +197,27 @@ static void name_slots(struct pool *pool)
         slot->pool = pool;
         slot->high_only = i < high;
         slot->wake_fd = -1;
-        thread_cond_init(&slot->given);
         if (slot->high_only)
             snprintf(slot->name, sizeof(slot->name), "high-priority-%d", i + 1);
         else
             snprintf(slot->name, sizeof(slot->name), "general-%d", i - high + 1);
         ctx_init(&slot->claim_cx, CLAIM_LIMIT);
     }
+}
+
+static enum code start_worker(struct ctx *cx, struct pool *pool, int i)
+{
+    struct runner *r = &pool->runners[i];
+    pool->slots[i].wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->slots[i].wake_fd < 0)
+        return ctx_fail(cx, CODE_UNAVAILABLE, "no file descriptor for a worker: %m");
+    char name[24];
+    snprintf(name, sizeof(name), "runner-%d", i + 1);
+    r->pool = pool;
+    thread_cond_init(&r->woken);
+    enum code code = thread_start(cx, &r->thread, name, runner_main, r);
+    r->started = code == CODE_OK;
+    return code;
 }
 
 enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *box,
@@ -140,21 +233,18 @@ enum code pool_new(struct ctx *cx, const struct settings *settings, struct box *
     pthread_mutex_init(&pool->lock, NULL);
     thread_cond_init(&pool->changed);
     thread_cond_init(&pool->asked);
+    pool->last_given = &pool->given;
     name_slots(pool);
-    enum code code = tokens_new(cx, (int)settings->extract_processes, &pool->ocr_tokens);
+    pool->runners = calloc((size_t)n, sizeof(*pool->runners));
+    enum code code = pool->runners ? CODE_OK : ctx_oom(cx);
+    if (code == CODE_OK)
+        code = tokens_new(cx, (int)settings->extract_processes, &pool->ocr_tokens);
     if (code == CODE_OK)
         code = tokens_new(cx, (int)settings->extract_processes, &pool->text_tokens);
     if (code == CODE_OK)
-        code = finish_group_new(cx, settings, &pool->finishes);
-    for (int i = 0; i < n && code == CODE_OK; i++) {
-        struct slot *slot = &pool->slots[i];
-        slot->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (slot->wake_fd < 0)
-            code = ctx_fail(cx, CODE_UNAVAILABLE, "no file descriptor for a worker: %m");
-        else
-            code = thread_start(cx, &slot->thread, slot->name, worker_main, slot);
-        slot->started = code == CODE_OK;
-    }
+        code = finisher_start(cx, settings, written, pool, &pool->finisher);
+    for (int i = 0; i < n && code == CODE_OK; i++)
+        code = start_worker(cx, pool, i);
     if (code != CODE_OK) {
         pool_close(pool);
         pool_free(pool);
@@ -170,14 +260,15 @@ void pool_free(struct pool *pool)
         return;
     for (int i = 0; i < pool->n_slots; i++) {
         struct slot *slot = &pool->slots[i];
-        if (slot->started)
-            pthread_join(slot->thread, NULL);
+        struct runner *r = pool->runners ? &pool->runners[i] : NULL;
+        if (r && r->started)
+            pthread_join(r->thread, NULL);
         if (slot->wake_fd >= 0)
             close(slot->wake_fd);
         ctx_done(&slot->claim_cx);
-        pthread_cond_destroy(&slot->given);
     }
-    finish_group_free(pool->finishes);
+    finisher_free(pool->finisher);
+    free(pool->runners);
     tokens_free(pool->ocr_tokens);
     tokens_free(pool->text_tokens);
     pthread_cond_destroy(&pool->asked);
@@ -269,35 +360,54 @@ static enum code copy_claim(struct ctx *cx, const struct job_claim *from, struct
     return cx->failure.code;
 }
 
-enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *claim)
+/* An idle slot gets its copy; NULL when there is no memory for it. */
+static struct slot *prepare(struct pool *pool, const struct job_claim *claim)
 {
     struct slot *slot = NULL;
     for (int i = 0; i < pool->n_slots && !slot && claim->worker; i++)
         if (pool->slots[i].name == claim->worker) /* from pool_idle_names() */
             slot = &pool->slots[i];
     if (!slot)
-        return ctx_fail(cx, CODE_INTERNAL, "no worker \"%s\" for a claim",
-                        claim->worker ? claim->worker : "");
+        return NULL;
     if (copy_claim(&slot->claim_cx, claim, &slot->claim) != CODE_OK) {
         ctx_done(&slot->claim_cx);
-        return ctx_fail(cx, CODE_OUT_OF_MEMORY, "out of memory for job \"%s\"", claim->job_id);
+        return NULL;
     }
     slot->claim.worker = slot->name;
-    pthread_mutex_lock(&pool->lock);
-    bool closing = pool->closing; /* its thread may have left already */
-    slot->busy = !closing;
-    pool->n_busy += !closing;
-    slot->stop = SLOT_GO;
+    slot->finish.code = CODE_OK;
     slot->progress = (struct job_progress){0};
     slot->message[0] = '\0';
     slot->stored_percent = 0;
     slot->stored_at_ms = clk_mono_ms();
-    pthread_cond_signal(&slot->given);
+    return slot;
+}
+
+int pool_give(struct pool *pool, const struct job_claim *claims, int n,
+              const struct job_claim **ret_refused)
+{
+    struct slot *slots[POOL_MAX_GIVE];
+    int refused = 0;
+    for (int i = 0; i < n; i++)
+        slots[i] = prepare(pool, &claims[i]);
+    pthread_mutex_lock(&pool->lock);
+    bool closing = pool->closing;
+    for (int i = 0; i < n; i++) {
+        if (!slots[i] || closing) {
+            ret_refused[refused++] = &claims[i];
+            continue;
+        }
+        slots[i]->busy = true;
+        slots[i]->stop = SLOT_GO;
+        pool->n_busy++;
+        queue_slot(pool, slots[i]);
+    }
+    struct runner *first = next_runner(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (!closing)
-        return CODE_OK;
-    ctx_done(&slot->claim_cx);
-    return ctx_fail(cx, CODE_CANCELLED, "the workers are leaving");
+    signal_runner(first);
+    for (int i = 0; i < n; i++)
+        if (slots[i] && closing)
+            ctx_done(&slots[i]->claim_cx);
+    return refused;
 }
 
 void pool_report(struct pool *pool, struct pool_worker *out)
@@ -325,91 +435,13 @@ void pool_report(struct pool *pool, struct pool_worker *out)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_reported(struct pool *pool, const struct pool_worker *sent)
-{
-    pthread_mutex_lock(&pool->lock);
-    for (int i = 0; i < pool->n_slots; i++) {
-        struct slot *slot = &pool->slots[i];
-        if (!sent[i].progress_due || !slot->busy || slot->claim.epoch != sent[i].epoch ||
-            strcmp(slot->claim.job_id, sent[i].job_id) != 0)
-            continue;
-        slot->stored_percent = sent[i].percent;
-        slot->stored_at_ms = clk_mono_ms();
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* With the lock held. A job that is lost stays lost. */
-static void stop_slot(struct slot *slot, enum slot_stop stop)
-{
-    if (!slot->busy || slot->stop >= stop)
-        return;
-    slot->stop = stop;
-    wake(slot);
-}
-
-void pool_stop_job(struct pool *pool, const char *job_id, int64_t epoch, enum slot_stop stop)
-{
-    pthread_mutex_lock(&pool->lock);
-    for (int i = 0; i < pool->n_slots; i++) {
-        struct slot *slot = &pool->slots[i];
-        if (slot->busy && slot->claim.epoch == epoch && strcmp(slot->claim.job_id, job_id) == 0)
-            stop_slot(slot, stop);
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_stop_all(struct pool *pool, enum slot_stop stop)
-{
-    pthread_mutex_lock(&pool->lock);
-    for (int i = 0; i < pool->n_slots; i++)
-        stop_slot(&pool->slots[i], stop);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_set_id(struct pool *pool, const char *pool_id)
-{
-    pthread_mutex_lock(&pool->lock);
-    snprintf(pool->pool_id, sizeof(pool->pool_id), "%s", pool_id);
-    pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_set_wanted(struct pool *pool, bool wanted, int max_workers, int high_workers)
-{
-    int most = max_workers < 0 ? pool->n_slots : MIN(max_workers, pool->n_slots);
-    int high = high_workers < 0 ? pool->n_high : MIN(high_workers, pool->n_high);
-    high = MIN(high, MAX(most - 1, 0)); /* one is left for other priorities */
-    int general = MIN(most - high, pool->n_slots - pool->n_high);
-    pthread_mutex_lock(&pool->lock);
-    if (pool->wanted != wanted)
-        log_info(NULL, "workers are %s", wanted ? "running" : "stopping by request");
-    /* What changed is reported at once: somebody waits for the answer. */
-    pool->beat_now = pool->beat_now || pool->wanted != wanted || pool->may_high != high ||
-                     pool->may_general != general;
-    pool->wanted = wanted;
-    pool->may_high = high;
-    pool->may_general = general;
-    pthread_cond_broadcast(&pool->changed);
-    pthread_cond_signal(&pool->asked);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_ask_beat(struct pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    pool->beat_now = true;
-    pthread_cond_signal(&pool->asked);
-    pthread_mutex_unlock(&pool->lock);
-}
-
 void pool_close(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->changed);
-    for (int i = 0; i < pool->n_slots; i++)
-        pthread_cond_signal(&pool->slots[i].given);
+    if (pool->n_busy == 0)
+        wake_all(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -439,28 +471,4 @@ bool pool_wait_drained(struct pool *pool, int64_t timeout_ms)
     bool drained = count_idle(pool).all;
     pthread_mutex_unlock(&pool->lock);
     return drained;
-}
-
-enum slot_stop slot_stopped(struct slot *slot)
-{
-    pthread_mutex_lock(&slot->pool->lock);
-    enum slot_stop stop = slot->stop;
-    pthread_mutex_unlock(&slot->pool->lock);
-    return stop;
-}
-
-void slot_progress(struct slot *slot, const struct job_progress *progress)
-{
-    pthread_mutex_lock(&slot->pool->lock);
-    slot->progress = *progress;
-    snprintf(slot->message, sizeof(slot->message), "%s", progress->message);
-    slot->progress.message = slot->message;
-    pthread_mutex_unlock(&slot->pool->lock);
-}
-
-void slot_finishing(struct slot *slot, bool finishing)
-{
-    pthread_mutex_lock(&slot->pool->lock);
-    slot->finishing = finishing;
-    pthread_mutex_unlock(&slot->pool->lock);
 }

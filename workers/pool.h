@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* pool.h - the workers of this process: one thread each, all state under one lock.
+/* pool.h - the workers of this process: slots that hold a job each, and threads that run them; all
+ * state under one lock.
  *
  * The dispatcher waits for idle workers and gives them claims; the keeper reports the workers and
  * stops what the database says is lost; main shuts down. None of them touches a running job
@@ -12,6 +13,7 @@
 
 #include "jobs/pools.h"
 #include "workers/box.h"
+#include "workers/finisher.h"
 #include "workers/tokens.h"
 
 /* Why a running job is to be left. */
@@ -21,18 +23,20 @@ enum slot_stop {
     SLOT_LOST, /* cancelled, or another claim owns it: drop it quietly */
 };
 
-/* One worker. */
+/* One worker: its name and the one job it holds. */
 struct slot {
     struct pool *pool;
-    pthread_t thread;
-    bool started;
     char name[32];
     bool high_only;
     int wake_fd; /* eventfd: a stop, or a token */
-    pthread_cond_t given; /* a job, or the pool closes */
-    struct ctx claim_cx; /* memory of the claim; the worker's while busy, else the dispatcher's */
+    struct ctx claim_cx; /* memory of the claim */
     struct job_claim claim;
+    struct ctx task_cx; /* memory of the attempt */
+    int64_t started_ms;
+    struct job_completion how; /* what the finisher is to write */
+    struct job_finish finish; /* its code: what the finisher could not write, CODE_OK otherwise */
     /* guarded by pool->lock */
+    struct slot *next; /* of those that wait for a runner */
     bool busy;
     enum slot_stop stop;
     int64_t processed, failed;
@@ -43,12 +47,27 @@ struct slot {
     int64_t stored_at_ms;
 };
 
+/* A thread that runs slots. There are as many as slots, so a job never waits for another's end. */
+struct runner {
+    struct pool *pool;
+    pthread_t thread;
+    bool started;
+    pthread_cond_t woken;
+    /* guarded by pool->lock */
+    struct runner *next; /* of those that sleep */
+    bool awake;
+};
+
 struct pool {
     const struct settings *settings;
     struct box *box;
     struct tokens *ocr_tokens, *text_tokens; /* a short text pass never waits for an OCR page */
+    struct finisher *finisher; /* jobs that end at the same time share a commit */
+    struct runner *runners; /* n_slots of them */
     pthread_mutex_t lock;
-    struct finish_group *finishes; /* jobs that end at the same time share a commit */
+    struct slot *given, **last_given; /* slots that wait for a runner, in order */
+    struct runner *asleep; /* the last to fall asleep first: its connections are the warmest */
+    bool waking; /* a runner was woken and is not there yet */
     pthread_cond_t changed; /* an end of a job, or of what follows; CLOCK_MONOTONIC */
     char pool_id[37]; /* "": not registered */
     bool wanted; /* the desired state of the database */
@@ -90,9 +109,12 @@ int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_name
 /* False when a stop or the shutdown came: what was taken is not to be claimed. */
 bool pool_may_take(struct pool *pool);
 
-/* Starts the claimed job on claim->worker, which is idle. Copies the claim. Dispatcher only.
- * CANCELLED: the pool is closing. */
-enum code pool_give(struct ctx *cx, struct pool *pool, const struct job_claim *claim) MUST_CHECK;
+/* Starts claimed jobs, each on its claim->worker, which is idle. Copies the claims. Dispatcher
+ * only. Which of them could not be given (the pool closes, no memory) is put into ret_refused, for
+ * all of them; their number. */
+enum { POOL_MAX_GIVE = 256 };
+int pool_give(struct pool *pool, const struct job_claim *claims, int n,
+              const struct job_claim **ret_refused);
 
 /* For the beat: fills `out` (n_slots of them) and marks progress that is due. */
 void pool_report(struct pool *pool, struct pool_worker *out);

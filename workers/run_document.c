@@ -58,7 +58,9 @@ static enum code open_file(struct task *t, int *ret_fd)
 
 static enum code is_duplicate(struct ctx *cx, struct task *t, void *ret_done)
 {
-    return jobs_finish_duplicate(cx, t->jobs, t->claim, ret_done);
+    struct job_completion how = {0};
+    TRY(jobs_finish_duplicate(cx, t->jobs, t->claim, ret_done, &how));
+    return how.message ? task_complete(t, &how) : CODE_OK;
 }
 
 enum code run_document(struct task *t)

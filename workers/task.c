@@ -183,34 +183,86 @@ static void settle(struct task *t, enum code outcome)
     } while (true);
 }
 
-bool task_run(struct slot *slot, struct jobs *jobs)
+enum code task_complete(struct task *t, const struct job_completion *how)
 {
-    struct ctx cx;
-    ctx_init(&cx, CTX_DEFAULT_LIMIT);
-    cx.job_id = slot->claim.job_id;
-    struct task t = {.cx = &cx,
-                     .jobs = jobs,
-                     .settings = slot->pool->settings,
-                     .claim = &slot->claim,
-                     .slot = slot,
-                     .started_ms = clk_mono_ms()};
-    task_clear_wake(&t);
-    log_info(&cx, "%s started %s, attempt %d", slot->name, t.claim->task_type,
-             t.claim->retry_count + 1);
-    enum code code = run_type(&t);
+    t->slot->how =
+        (struct job_completion){.message = ctx_strdup(t->cx, how->message), .pages = how->pages};
+    if (how->result_json)
+        t->slot->how.result_json = ctx_strdup(t->cx, how->result_json);
+    if (how->document_id)
+        t->slot->how.document_id = ctx_strdup(t->cx, how->document_id);
+    t->completing = true;
+    return t->cx->failure.code;
+}
+
+/* Says how the attempt ended, and settles it when it did not end well. */
+static enum task_end end(struct task *t, enum code code)
+{
+    struct slot *slot = t->slot;
     enum slot_stop stop = slot_stopped(slot);
     if (code == CODE_OK) {
-        log_info(&cx, "%s completed after %lld ms", slot->name,
-                 (long long)(clk_mono_ms() - t.started_ms));
+        log_info(t->cx, "%s completed after %lld ms", slot->name,
+                 (long long)(clk_mono_ms() - slot->started_ms));
     } else if (code == CODE_CLAIM_LOST || stop == SLOT_LOST) {
-        log_debug(&cx, "dropped: %s", ctx_message(&cx));
+        log_debug(t->cx, "dropped: %s", ctx_message(t->cx));
     } else {
         if (stop == SLOT_GO)
-            log_failure(&cx, LOG_LEVEL_WARNING, "an attempt failed");
+            log_failure(t->cx, LOG_LEVEL_WARNING, "an attempt failed");
         else
-            log_info(&cx, "handed back for the shutdown");
-        settle(&t, code);
+            log_info(t->cx, "handed back for the shutdown");
+        settle(t, code);
     }
-    ctx_done(&cx);
-    return code == CODE_OK;
+    ctx_done(t->cx);
+    return code == CODE_OK ? TASK_COMPLETED : TASK_NOT_COMPLETED;
+}
+
+static struct task task_of(struct slot *slot, struct jobs *jobs)
+{
+    return (struct task){.cx = &slot->task_cx,
+                         .jobs = jobs,
+                         .settings = slot->pool->settings,
+                         .claim = &slot->claim,
+                         .slot = slot,
+                         .started_ms = slot->started_ms};
+}
+
+enum task_end task_written(struct slot *slot)
+{
+    enum code code = slot->finish.code;
+    if (code != CODE_OK && code != CODE_CLAIM_LOST)
+        return TASK_HANDED_OVER;
+    struct task t = task_of(slot, NULL);
+    if (code != CODE_OK)
+        ctx_fail(t.cx, code, "%s", slot->finish.message);
+    return end(&t, code);
+}
+
+/* The finisher could not write it: tried here until the database answers. */
+static enum task_end complete_again(struct task *t)
+{
+    struct job_finish *f = &t->slot->finish;
+    enum code code = ctx_fail(t->cx, f->code, "%s", f->message);
+    f->code = CODE_OK;
+    while (task_again(t->cx, t, code))
+        code = jobs_complete(t->cx, t->jobs, t->claim, &t->slot->how);
+    return end(t, t->cx->failure.code);
+}
+
+enum task_end task_run(struct slot *slot, struct jobs *jobs)
+{
+    struct task t = task_of(slot, jobs);
+    if (slot->finish.code != CODE_OK)
+        return complete_again(&t);
+    ctx_init(t.cx, CTX_DEFAULT_LIMIT);
+    t.cx->job_id = slot->claim.job_id;
+    t.started_ms = slot->started_ms = clk_mono_ms();
+    task_clear_wake(&t);
+    log_info(t.cx, "%s started %s, attempt %d", slot->name, t.claim->task_type,
+             t.claim->retry_count + 1);
+    enum code code = run_type(&t);
+    if (code != CODE_OK || !t.completing)
+        return end(&t, code);
+    slot->finish = (struct job_finish){.claim = &slot->claim, .how = &slot->how};
+    finisher_add(slot->pool->finisher, &slot->finish);
+    return TASK_HANDED_OVER;
 }

@@ -18,11 +18,19 @@ struct task {
     int64_t started_ms;
     int64_t published_ms; /* last progress that went out */
     double percent;
+    bool completing; /* task_complete() was called */
     int pause_ms; /* of the next wait for a database that is away; 0: it answered */
 };
 
-/* Runs the claim of `slot` to its end and settles the job. True when it completed. */
-bool task_run(struct slot *slot, struct jobs *jobs);
+/* Runs the claim of `slot` to its end and settles the job, or goes on with one whose completion
+ * could not be written. HANDED_OVER: the pool's finisher has the completion, and the slot with it.
+ */
+enum task_end { TASK_COMPLETED, TASK_NOT_COMPLETED, TASK_HANDED_OVER };
+enum task_end task_run(struct slot *slot, struct jobs *jobs);
+
+/* What became of a completion that was handed over. HANDED_OVER: it was not written, and task_run()
+ * has to be called again. Finisher's thread. */
+enum task_end task_written(struct slot *slot);
 
 /* CLAIM_LOST or CANCELLED when the job is to be left, recorded in cx. */
 enum code task_check(struct ctx *cx, struct task *t) MUST_CHECK;
@@ -43,6 +51,10 @@ bool task_again(struct ctx *cx, struct task *t, enum code code);
  * goes with the step; what has to stay belongs into t->cx. */
 enum code task_step(struct task *t, enum code (*call)(struct ctx *cx, struct task *t, void *arg),
                     void *arg) MUST_CHECK;
+
+/* The last step of a type's function whose job has no effect but its own row: it is written after
+ * the function has returned CODE_OK, with others'. */
+enum code task_complete(struct task *t, const struct job_completion *how) MUST_CHECK;
 
 /* Tells watchers, at most every 50 ms unless `always`. Never falls. */
 void task_progress(struct task *t, double percent, int pages_done, int pages_total, bool always,
