@@ -189,10 +189,10 @@ static void others_do_not_wait_for_the_database(void **state)
     (void)state;
     int hanging[HANGING], other[HANGING];
     const char *id = fixture_job("medium");
-    for (int i = 0; i < HANGING; i++) {
+    for (int i = 0; i < HANGING; i++) /* the daemons take turns: not one kind for each */
         hanging[i] = connect_one();
+    for (int i = 0; i < HANGING; i++)
         other[i] = connect_one();
-    }
     for (int round = 0; round < 3; round++) { /* the leads went to and fro meanwhile */
         lock_table();
         for (int i = 0; i < HANGING; i++) {
