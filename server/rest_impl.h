@@ -2,7 +2,7 @@
 /* rest_impl.h - what the files of the HTTP door share; private to rest*.c.
  *
  * A request begins in rest.c, is then driven by one of the steps (unary, upload, watch, refuse),
- * each called by the daemon's thread with a piece of the body or, with no data, when there is no
+ * each called by the loop's thread with a piece of the body or, with no data, when there is no
  * more of it and whenever the connection was resumed. While a task of it is with the handlers the
  * connection is suspended and only the handler's thread touches the request. */
 #ifndef SERVER_REST_IMPL_H
@@ -22,6 +22,7 @@ enum {
     REST_SWALLOW_LIMIT = 16 * 1024 * 1024, /* a refused body is read to its end up to this */
     REST_MAX_PARAMS = 64,
     REST_DEADLINE_MS = 30000,
+    REST_LOOPS = 2,
 };
 
 struct watch;
@@ -35,13 +36,26 @@ struct rest {
     struct hub *hub;
     struct route_table *routes;
     struct openapi openapi;
-    struct MHD_Daemon *daemon;
+    struct rest_loops *loops;
     struct watch_list *watches;
     _Atomic bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    int running; /* tasks with the handlers, under lock */
+    int running; /* requests that are suspended for a task, under lock */
     int open; /* requests that are not completed, under lock */
+};
+
+/* One daemon with its share of the connections; whoever leads it (rest_loop.c) touches it. */
+struct rest_loop {
+    struct rest *rest;
+    struct MHD_Daemon *daemon;
+    int epoll_fd; /* the daemon's */
+    int wake_fd; /* readable: look again, a connection was resumed or it ends */
+    _Atomic bool woken; /* is it */
+    struct request *asked[HANDLERS_MAX_GROUP]; /* questions that nobody works on yet */
+    int n_asked;
+    bool replied; /* since the last look */
+    struct rest_loop *next; /* in the list of those that wait for a leader */
 };
 
 struct request;
@@ -51,7 +65,9 @@ struct request {
     struct ctx cx;
     struct task task;
     struct rest *rest;
+    struct rest_loop *loop;
     struct MHD_Connection *connection;
+    bool asked, suspended;
     enum MHD_Result (*step)(struct request *r, const char *data, size_t *len);
     const char *verb, *path;
     rest_reply_fn fixed; /* a page beside the methods; NULL: none */
@@ -98,7 +114,22 @@ enum MHD_Result rest_fixed_step(struct request *r, const char *data, size_t *len
 /* rest.c: gives `run` to the handlers; the step is called again when rest_finish was. */
 enum MHD_Result rest_submit(struct request *r, void (*run)(struct task *, struct jobs *));
 void rest_finish(struct request *r);
+void rest_suspend(struct request *r); /* only while leading its loop */
 struct request *rest_of(struct task *task);
+
+/* rest.c: a daemon on the listening socket. NULL: failed. */
+struct MHD_Daemon *rest_daemon(struct rest_loop *loop, int fd);
+
+/* rest_loop.c: the threads that serve the connections. */
+enum code rest_loop_start(struct ctx *cx, struct rest *rest) MUST_CHECK; /* sets rest->loops */
+void rest_loop_quiesce(struct rest_loops *all); /* no new connections */
+void rest_loop_stop(struct rest_loops *all); /* nothing may be suspended any more */
+/* A question is short work: its run_many asks the database once for all of them that have come by
+ * then, as a rule on the loop's own thread. The step is called again, until r->done. */
+enum MHD_Result rest_loop_ask(struct request *r, void (*run)(struct task *, struct jobs *),
+                              void (*run_many)(struct task **, int, struct jobs *));
+void rest_loop_forget(struct request *r); /* it ends */
+void rest_loop_resume(struct request *r); /* a suspended one, from any thread */
 
 /* rest_unary.c */
 enum code rest_unary_write(struct request *r,

@@ -40,6 +40,7 @@ enum MHD_Result rest_reply_response(struct request *r, int status, struct MHD_Re
     note(r, status);
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)status, response);
     MHD_destroy_response(response);
+    r->loop->replied = true;
     return result;
 }
 

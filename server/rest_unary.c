@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* rest_unary.c - a plain request: JSON in, the method, JSON out.
  *
- * The daemon's thread only collects the body (bounded). Reading the JSON, the method itself and
- * writing the answer happen on a handler's thread, because all three can take long.
+ * The loop's thread only collects the body (bounded). Reading the JSON, the method itself and
+ * writing the answer happen on a handler's thread, because all three can take long; only GetJob is
+ * answered by the loop, as a rule.
  *
  * Which success is which status follows from the types, for every method alike: a POST that answers
  * with a job's id that the caller did not give has started a job (202 and its Location); an
@@ -118,6 +119,6 @@ enum MHD_Result rest_unary_step(struct request *r, const char *data, size_t *len
     if (r->done)
         return rest_reply_outcome(r);
     if (r->match.method->fn == op_get_job)
-        r->task.run_many = run_get_jobs;
+        return rest_loop_ask(r, run, run_get_jobs);
     return rest_submit(r, run);
 }

@@ -55,7 +55,7 @@ static void wake_locked(struct watch *w)
     w->woken = true;
     if (w->suspended) {
         w->suspended = false;
-        MHD_resume_connection(w->request->connection);
+        rest_loop_resume(w->request);
     }
 }
 
