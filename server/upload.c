@@ -2,10 +2,11 @@
 /* upload.c - bytes from a client into the blob store, and the job for them (upload.h).
  *
  * gRPC and REST drive it the same way: begin, write as bytes arrive, store, submit. Memory is the
- * first 64 KiB for the signature table and nothing else, whatever the size; what is no larger than
- * that touches the disk only when it is stored. Storing is done by each upload on its own thread,
- * since file systems let fsyncs that come at the same time share a commit of their journal; what is
- * left, the root's fsync, the commit and the push, is done once for all that wait.
+ * first 64 KiB for the signature table, whatever the size, and a spool for what is very large; what
+ * is no larger than 64 KiB touches the disk only when it is stored. Storing is done by each upload
+ * on its own thread, since file systems let fsyncs that come at the same time share a commit of
+ * their journal; what is left, the root's fsync, the commit and the push, is done once for all that
+ * wait.
  *
  * Until jobs_submit_many has committed, the blob is a temp file or a file nobody knows, and
  * upload_abort removes it: an upload that does not answer with a job id leaves nothing behind. */
@@ -21,13 +22,20 @@
 #include "jobs/state.h"
 #include "store/blob.h"
 #include "store/crypt.h"
+#include "store/spool.h"
 
-enum { MAX_METADATA = 64 * 1024, MAX_KEY = 255, MAX_LANGUAGES = 16 };
+enum {
+    MAX_METADATA = 64 * 1024,
+    MAX_KEY = 255,
+    MAX_LANGUAGES = 16,
+    SPOOL_FROM = 16 << 20, /* bytes from which threads of its own are worth it */
+};
 
 struct upload {
     const struct settings *settings;
     struct blob *blob; /* NULL: all of it is in head */
     struct digest *digest;
+    struct spool *spool; /* takes what comes for blob and digest; NULL: not large, or no thread */
     int64_t size;
     size_t head_len;
     char *orphan; /* path of a stored blob that no job owns (yet) */
@@ -75,6 +83,17 @@ static enum code begin_file(struct ctx *cx, struct upload *u)
     return blob_write(cx, u->blob, u->head, u->head_len);
 }
 
+static enum code write_file(struct ctx *cx, struct upload *u, const char *data, size_t len)
+{
+    if (u->spool)
+        return spool_add(cx, u->spool, data, len);
+    digest_add(u->digest, data, len);
+    TRY(blob_write(cx, u->blob, data, len));
+    if (u->size >= SPOOL_FROM && u->size - (int64_t)len < SPOOL_FROM)
+        u->spool = spool_new(u->blob, u->digest);
+    return CODE_OK;
+}
+
 enum code upload_write(struct ctx *cx, struct upload *u, const void *data, size_t len)
 {
     if (u->size + (int64_t)len > u->settings->max_upload_size) {
@@ -95,8 +114,7 @@ enum code upload_write(struct ctx *cx, struct upload *u, const void *data, size_
         return CODE_OK;
     if (!u->blob)
         TRY(begin_file(cx, u));
-    digest_add(u->digest, (const char *)data + n, len - n);
-    return blob_write(cx, u->blob, (const char *)data + n, len - n);
+    return write_file(cx, u, (const char *)data + n, len - n);
 }
 
 /* ---- what the client said about it ---- */
@@ -175,6 +193,8 @@ static enum code store(struct ctx *cx, struct upload *u)
 {
     struct job_submission *s = &u->job;
     if (u->blob) {
+        if (u->spool)
+            TRY(spool_finish(cx, u->spool));
         TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
     } else {
         TRY(digest_new(cx, &u->digest));
@@ -265,6 +285,7 @@ void upload_abort(struct upload *u)
 {
     if (!u)
         return;
+    spool_free(u->spool);
     blob_close(u->blob);
     digest_free(u->digest);
     if (u->orphan)

@@ -13,8 +13,14 @@ struct blob;
  */
 enum code blob_create(struct ctx *cx, const char *root, struct blob **ret_blob) MUST_CHECK;
 
-/* Appends. Starts write-back early, so that the final fsync is short whatever the size. */
+/* Appends. Starts write-back early, so that the final fsync is short whatever the size. Of a large
+ * blob, pieces whose address, length and place are multiples of BLOB_ALIGN (the logical block size
+ * of all common disks divides it, open(2)) cost least. */
 enum code blob_write(struct ctx *cx, struct blob *b, const void *data, size_t len) MUST_CHECK;
+enum { BLOB_ALIGN = 4096 };
+
+/* Bytes written so far. */
+int64_t blob_size(const struct blob *b);
 
 /* Renames it to its place, and fsyncs it and its folder. Durable once blob_sync_root was called
  * too.

@@ -4,6 +4,7 @@
 
 #include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "base/sniff.h"
 #include "base/str.h"
 #include "server/upload.h"
+#include "store/crypt.h"
 
 static Localrag__V1__UploadMetadata meta;
 static Localrag__V1__UploadDocumentResponse out;
@@ -140,6 +142,43 @@ static void too_large_is_known_in_the_middle(void **state)
     OK(&fx.cx, upload_write(&fx.cx, u, piece, sizeof(piece)));
     OK(&fx.cx, upload_write(&fx.cx, u, piece, 40000)); /* the limit itself is fine */
     CONTAINS(refused(CODE_TOO_LARGE, upload_write(&fx.cx, u, piece, 1)), "100 kB");
+}
+
+/* So large that threads of its own hash and write it. */
+static void a_very_large_one_is_the_file_that_was_sent(void **state)
+{
+    (void)state;
+    enum { SIZE = 20000001, PIECE = 65521 };
+    char *bytes = malloc(SIZE), *stored = malloc(SIZE), want[65];
+    struct digest *d;
+    assert_true(bytes && stored);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (char)(i * i >> 7);
+    memcpy(bytes, pdf, sizeof(pdf) - 1);
+    OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
+    for (size_t at = 0; at < SIZE; at += PIECE)
+        OK(&fx.cx, upload_write(&fx.cx, u, bytes + at, MIN(PIECE, SIZE - at)));
+    OK(&fx.cx, finish(fx.jobs));
+    end();
+    FILE *f = fopen(out.file_path, "r");
+    assert_non_null(f);
+    assert_int_equal(fread(stored, 1, SIZE, f), SIZE);
+    fclose(f);
+    assert_memory_equal(stored, bytes, SIZE);
+    OK(&fx.cx, digest_new(&fx.cx, &d));
+    digest_add(d, bytes, SIZE);
+    digest_hex(d, want);
+    digest_free(d);
+    assert_string_equal(out.content_hash, want);
+    assert_int_equal(out.file_size, SIZE);
+    free(stored);
+
+    OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
+    for (size_t at = 0; at + PIECE < SIZE; at += PIECE)
+        OK(&fx.cx, upload_write(&fx.cx, u, bytes + at, PIECE));
+    end(); /* the client is gone */
+    assert_int_equal(files(), 1);
+    free(bytes);
 }
 
 static void a_type_nobody_reads_is_refused_before_the_rest_has_come(void **state)
@@ -364,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_upload_becomes_a_file_and_a_job),
         TEST(too_large_is_known_in_the_middle),
+        TEST(a_very_large_one_is_the_file_that_was_sent),
         TEST(a_type_nobody_reads_is_refused_before_the_rest_has_come),
         TEST(nothing_is_no_file),
         TEST(an_upload_that_is_cut_leaves_nothing),
