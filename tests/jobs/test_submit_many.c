@@ -152,7 +152,8 @@ static void *submit_crossing(void *arg)
     for (int i = 0; i < N; i++) {
         int key = x->backwards ? N - 1 - i : i;
         x->codes[key] = cx[i].failure.code;
-        snprintf(x->got[key], sizeof(x->got[key]), "%s", all[i].out.job_id ? all[i].out.job_id : "");
+        snprintf(x->got[key], sizeof(x->got[key]), "%s",
+                 all[i].out.job_id ? all[i].out.job_id : "");
         ctx_done(&cx[i]);
     }
     return NULL;
