@@ -187,13 +187,15 @@ static void everyone_gets_the_own_answer(void **state)
 static void others_do_not_wait_for_the_database(void **state)
 {
     (void)state;
-    int hanging[HANGING], other[HANGING];
+    int all[2 * HANGING], hanging[HANGING], other[HANGING];
     const char *id = fixture_job("medium");
-    for (int i = 0; i < HANGING; i++) /* the daemons take turns: not one kind for each */
-        hanging[i] = connect_one();
-    for (int i = 0; i < HANGING; i++)
-        other[i] = connect_one();
+    for (int i = 0; i < 2 * HANGING; i++)
+        all[i] = connect_one();
     for (int round = 0; round < 3; round++) { /* the leads went to and fro meanwhile */
+        for (int i = 0; i < HANGING; i++) { /* halves, then every other one: some share a daemon */
+            hanging[i] = all[round % 2 ? 2 * i : i];
+            other[i] = all[round % 2 ? 2 * i + 1 : HANGING + i];
+        }
         lock_table();
         for (int i = 0; i < HANGING; i++) {
             get_job(hanging[i], id);
@@ -208,10 +210,8 @@ static void others_do_not_wait_for_the_database(void **state)
         for (int i = 0; i < HANGING; i++)
             expect_job(hanging[i], id);
     }
-    for (int i = 0; i < HANGING; i++) {
-        close(hanging[i]);
-        close(other[i]);
-    }
+    for (int i = 0; i < 2 * HANGING; i++)
+        close(all[i]);
 }
 
 /* Who asks and goes away is answered into the void; the next one is not. */
