@@ -24,7 +24,8 @@ import time
 import lib
 
 EVERY, RETENTION = 3, 60
-TABLES = ("processing_jobs", "documents", "document_pages", "chunks", "worker_pools", "workers", "job_statistics")
+TABLES = ("processing_jobs", "documents", "document_pages", "chunks", "worker_pools", "workers", "job_ends",
+          "job_statistics")
 
 
 class Load:

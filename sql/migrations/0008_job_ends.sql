@@ -10,7 +10,7 @@ CREATE TABLE job_ends (
     jobs integer NOT NULL,
     seconds double precision NOT NULL,
     pages bigint NOT NULL
-) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
+) WITH (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_limit = 2000);
 
 -- Whoever ends a job now waits, so that it is counted here or not at all. What a worker of an older version ends
