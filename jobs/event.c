@@ -193,7 +193,7 @@ static const char states_script[] =
 
 void event_publish_states(struct ctx *cx, struct jobs *jobs, const struct event *events, int n)
 {
-    enum { SLICE = 100 };
+    enum { SLICE = 256 }; /* a claim or a group of finishes in one round trip */
     const char *argv[1 + SLICE];
     for (int done = 0; done < n && cx->failure.code == CODE_OK; done += SLICE) {
         int k = MIN(n - done, (int)SLICE);
