@@ -3,9 +3,9 @@
 """api.py - GetJob over gRPC and over REST, against the same service in Go and in Python.
 
 The peers are bench/peers/go (grpc-go, pgx) and bench/peers/fastapi (FastAPI, uvicorn, asyncpg). They read the
-same row of the same database, and answer the same message; the peers have 8 connections, localrag-server
-has two for gRPC and one for each of its 8 handler threads. Rounds are interleaved; a ratio is the median over
-the rounds. The load runs on the same machine.
+same row of the same database, and answer the same message; the peers have 8 connections, localrag-server has
+four for gRPC and four for REST at the most, beside those of its 8 handler threads. Rounds are interleaved; a
+ratio is the median over the rounds. The load runs on the same machine.
 
     api.py [grpc] [rest]
 """
