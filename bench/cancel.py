@@ -22,7 +22,7 @@ def at_work(stack):
 
 
 def alive(readers):
-    return [r for r in readers if lib.identity(r[0]) == r and lib.stat_of(r[0])[1][0] != "Z"]
+    return [r for r in readers if lib.identity(r[0]) == r and (lib.stat_of(r[0]) or ("", "Z"))[1][0] != "Z"]
 
 
 def one(stack, data):
