@@ -246,6 +246,8 @@ enum code rest_loop_start(struct ctx *cx, struct rest *rest)
     pthread_cond_init(&all->freed, NULL);
     rest->loops = all;
     all->listen_fd = -1;
+    for (int i = 0; i < REST_LOOPS; i++)
+        all->loops[i].wake_fd = -1;
     TRY(start_loops(cx, all));
     return start_threads(cx, all);
 }
@@ -276,7 +278,7 @@ void rest_loop_stop(struct rest_loops *all)
     for (int i = 0; i < REST_LOOPS; i++) {
         if (all->loops[i].daemon)
             MHD_stop_daemon(all->loops[i].daemon);
-        if (all->loops[i].wake_fd > 0)
+        if (all->loops[i].wake_fd >= 0)
             close(all->loops[i].wake_fd);
     }
     if (all->listen_fd >= 0)
