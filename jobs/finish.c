@@ -337,10 +337,8 @@ enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct 
         db_rollback(jobs->db);
         TRY(code);
         tell_completed(cx, jobs, claim, &news);
-    } else if (ret_how) {
-        *ret_how = how;
     } else {
-        TRY(jobs_complete(cx, jobs, claim, &how));
+        *ret_how = how;
     }
     *ret_done = true;
     return CODE_OK;

@@ -298,8 +298,8 @@ enum code jobs_finish_commit(struct ctx *cx, struct jobs *jobs, const struct job
 void jobs_finish_abort(struct jobs *jobs);
 
 /* If the same bytes with the same settings are a document already, completes the job as its
- * duplicate and sets *ret_done. With ret_how (cx's memory) a completion that is the job's own row
- * and no more is left to the caller, who may write it together with others'. CLAIM_LOST. */
+ * duplicate and sets *ret_done. A completion that is the job's own row and no more is left to the
+ * caller, who may write it together with others': *ret_how then, in cx's memory. CLAIM_LOST. */
 enum code jobs_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                                 bool *ret_done, struct job_completion *ret_how) MUST_CHECK;
 

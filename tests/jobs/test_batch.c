@@ -42,7 +42,7 @@ static void every_way_to_end_a_file_moves_the_batch(void **state)
     OK(&fx.cx, jobs_cancel(&fx.cx, fx.jobs, file_of(id, 6))); /* nobody had released it */
     struct job_claim same = claim_file(id, 3, file_of(id, 0));
     bool done = false;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &same, &done, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &same, &done));
     assert_true(done);
     /* Its worker dies for the third time. */
     const char *doomed = file_of(id, 4);

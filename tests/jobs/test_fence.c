@@ -52,7 +52,7 @@ static void a_zombie_cannot_finish(void **state)
     FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_finish_begin(&fx.cx, fx.jobs, &zombie));
     jobs_finish_abort(fx.jobs);
     bool done = true;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &zombie, &done, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &zombie, &done));
     assert_false(done);
     assert_string_equal(row(), before);
     assert_int_equal(fixture_number("SELECT count(*) FROM documents"), 0);
@@ -68,7 +68,7 @@ static void a_zombie_cannot_finish_as_a_duplicate(void **state)
     OK(&fx.cx, fixture_finish(&fx.cx, fx.jobs, &c, 1));
     const char *before = row();
     bool done = false;
-    FAILS(&fx.cx, CODE_CLAIM_LOST, jobs_finish_duplicate(&fx.cx, fx.jobs, &zombie, &done, NULL));
+    FAILS(&fx.cx, CODE_CLAIM_LOST, fixture_finish_duplicate(&fx.cx, fx.jobs, &zombie, &done));
     assert_false(done);
     assert_string_equal(row(), before);
 }
@@ -217,7 +217,7 @@ static void known_bytes_need_no_reading_and_other_settings_make_another_document
     again = fixture_claim(other, again.job_id);
     again.content_hash = owner.content_hash;
     bool done = false;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &again, &done, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &again, &done));
     assert_true(done);
     assert_int_equal(fixture_number("SELECT count(*) FROM document_pages"), 2);
     Localrag__V1__Job *job;
@@ -230,12 +230,12 @@ static void known_bytes_need_no_reading_and_other_settings_make_another_document
     fx.settings.chunk_size++;
     struct job_claim different = fixture_claim(other, fixture_job("medium"));
     different.content_hash = owner.content_hash;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &different, &done, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &different, &done));
     assert_false(done);
     char *german[] = {(char *)"deu", NULL};
     fx.settings.chunk_size--;
     different.languages = german;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &different, &done, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &different, &done));
     assert_false(done);
 }
 

@@ -338,7 +338,7 @@ static const char *finish(const char *id)
 {
     struct job_claim claim = fixture_claim(pool, id);
     bool duplicate = false;
-    OK(&fx.cx, jobs_finish_duplicate(&fx.cx, fx.jobs, &claim, &duplicate, NULL));
+    OK(&fx.cx, fixture_finish_duplicate(&fx.cx, fx.jobs, &claim, &duplicate));
     if (!duplicate)
         OK(&fx.cx, fixture_finish(&fx.cx, fx.jobs, &claim, 1));
     return fixture_sql("SELECT document_id FROM processing_jobs WHERE job_id = '%s'", id);

@@ -383,3 +383,15 @@ enum code fixture_finish(struct ctx *cx, struct jobs *jobs, const struct job_cla
     jobs_finish_abort(jobs);
     return code;
 }
+
+enum code fixture_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                                   bool *ret_done)
+{
+    struct job_completion how = {0};
+    bool done;
+    TRY(jobs_finish_duplicate(cx, jobs, claim, &done, &how));
+    if (how.message)
+        TRY(jobs_complete(cx, jobs, claim, &how));
+    *ret_done = done;
+    return CODE_OK;
+}

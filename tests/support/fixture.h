@@ -72,4 +72,8 @@ void fixture_sweep(void);
 struct job_page fixture_page(int page, const char *text);
 enum code fixture_finish(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim, int n);
 
+/* jobs_finish_duplicate, and the completion that it leaves to its caller. */
+enum code fixture_finish_duplicate(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
+                                   bool *ret_done);
+
 #endif
