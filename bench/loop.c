@@ -121,8 +121,15 @@ static enum code maintain(struct ctx *cx, struct jobs *jobs, const struct job_cl
 {
     struct maintenance m;
     TRY(maintenance_begin(cx, jobs, claim, &m));
-    while (m.more)
-        TRY(maintenance_slice(cx, jobs, claim, &m));
+    while (m.more) {
+        struct ctx one;
+        ctx_init(&one, LIMIT);
+        enum code code = maintenance_slice(&one, jobs, claim, &m);
+        if (code != CODE_OK)
+            (void)ctx_fail(cx, code, "%s", ctx_message(&one));
+        ctx_done(&one);
+        TRY(code);
+    }
     return maintenance_complete(cx, jobs, claim, &m);
 }
 

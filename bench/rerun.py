@@ -9,6 +9,7 @@ the kill to the first answer of GET /jobs/ID that shows a new attempt, asked eve
 
 usage: bench/rerun.py [TRIALS [HOST_TRIALS]]
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,12 +83,15 @@ class Hosts:
 
     def stop(self, pid):
         self.stopped = lib.tree(pid)
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, which):
         for one in self.stopped:
-            os.kill(one, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # a reader that had just read its last page
+                os.kill(one, which)
 
     def drop(self, pid):
-        for one in self.stopped:
-            os.kill(one, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         next(p for p in self.pools if p.pid == pid).wait()
         self.pools = [p for p in self.pools if p.pid != pid]
 
