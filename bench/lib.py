@@ -383,6 +383,7 @@ class Loop:
             raise CannotMeasure("there is no \"%s\"; ./dev bench builds it" % program)
         env = dict(os.environ, DATABASE_URL=stack.database, REDIS_URL=os.environ["TEST_REDIS_URL"],
                    TASK_QUEUE_NAME=stack.name, DATA_PATH=stack.data, LOG_LEVEL="error")
+        env.update({k: str(v) for k, v in stack.settings.items() if k != "TASK_MAX_WORKERS"})  # its sweep's too
         self.seconds = []
         self.process = subprocess.Popen([program, str(length), str(threads), str(pace_ms), how], env=env,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
