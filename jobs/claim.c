@@ -32,6 +32,9 @@ static enum code read_claim(struct ctx *cx, const struct db_result *r, int row,
     for (int i = 0; i < n && !c->worker; i++)
         if (strcmp(workers[(row + i) % n], db_get(r, row, 2)) == 0)
             c->worker = workers[(row + i) % n];
+    if (!c->worker)
+        return ctx_fail(cx, CODE_INTERNAL, "a claim is for worker \"%s\", which asked for none",
+                        db_get(r, row, 2));
     c->task_type = record_text(cx, r, row, 3);
     c->file_path = record_text(cx, r, row, 4);
     c->file_name = record_text(cx, r, row, 5);

@@ -25,7 +25,6 @@ enum {
     DEFAULT_LIMIT = 50,
     MAX_LIMIT = 200,
     MAX_OFFSET = 1000000,
-    DEEP = 1000, /* what is skipped costs more than what is shown */
     EXACT_TOTAL = 100000,
     QUICK_TOTAL = 10000, /* counted anew each time */
     EXACT_MS = 2000,
@@ -54,8 +53,7 @@ struct filter {
 
 /* The types and states to look in, as arrays of SQL. The files of batches are single documents. */
 struct pieces {
-    bool top,
-        all; /* one index from its end: with no filter but, perhaps, a type that most jobs have */
+    bool all; /* with no filter but, perhaps, a type: one index from its end */
     const char *types, *states, *file_states;
 };
 
@@ -66,15 +64,13 @@ static enum code choose_pieces(struct ctx *cx, const struct filter *f, struct pi
     const char *states = f->status ? ctx_printf(cx, "{%s}", f->status) : ALL_STATES;
     bool single = f->task_type && strcmp(f->task_type, "single_document") == 0;
     bool any = !f->status && !f->parent;
-    *p = (struct pieces){.top = any && !f->children &&
-                                (!f->task_type || (single && f->offset >= DEEP)),
-                         .all = any && f->children,
+    *p = (struct pieces){.all = any && f->children,
                          .types = f->task_type
                                       ? ctx_printf(cx, "{%s}", f->task_type)
                                       : "{single_document,directory_batch,document_reprocess}",
                          .states = "{}",
                          .file_states = "{}"};
-    if (!p->top && !p->all && !f->parent)
+    if (!p->all && !f->parent)
         p->states = states;
     if (f->parent ? !f->task_type || single : f->children && f->status)
         p->file_states = states;
@@ -166,7 +162,7 @@ static enum code count_total(struct ctx *cx, struct jobs *jobs, const struct fil
     if (remembered(f, out))
         return CODE_OK;
     TRY(db_run(cx, jobs->db, &q_job_count,
-               DB_ARGS(db_bool(p->top), db_bool(p->all), db_text(p->types), db_text(p->states),
+               DB_ARGS(db_bool(p->all), db_text(p->types), db_text(p->states),
                        db_text(p->file_states), db_text(f->parent), db_int(EXACT_TOTAL + 1)),
                &r));
     out->total = db_get_int(r, 0, 0);
@@ -187,7 +183,7 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
     TRY(choose_pieces(cx, &f, &p));
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_job_list,
-               DB_ARGS(db_bool(p.top), db_bool(p.all), db_text(p.types), db_text(p.states),
+               DB_ARGS(db_bool(p.all), db_text(p.types), db_text(p.states),
                        db_text(p.file_states), db_text(f.parent),
                        f.below ? db_int(f.below) : db_null(), db_int(f.offset),
                        db_int(f.limit + 1)),

@@ -5,8 +5,8 @@
  *   {queue}:high|medium|low       sorted set, member job id, score ready_at in ms
  *   {queue}:overflow:LANE         the lane was full once; only the sweep feeds it
  * A lane is capped, so a backlog of ten million rows costs Redis as much as one of ten thousand. A
- * take is Redis' own BZPOPMIN over the lanes in order of priority, then ZPOPMIN for as many more as
- * there are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and
+ * take is Redis' own BZMPOP (since 7.0) over the lanes in order of priority, from one lane as many
+ * as there are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and
  * the sweep pushes it again. */
 #include "jobs/queue.h"
 
@@ -178,55 +178,49 @@ static int take_id(const struct kv_reply *member, char ids[][37], int *n)
     return 0;
 }
 
-static enum code take_first(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms,
-                            struct kv_reply *ret_reply)
+static enum code pop(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms, int max,
+                     struct kv_reply *ret_reply)
 {
     static _Thread_local unsigned turn;
     static const char *const orders[3][3] = {{"high", "medium", "low"},
                                              {"medium", "low", "high"},
                                              {"low", "medium", "high"}};
     unsigned order = high_only ? 0 : ++turn % 16 == 8 ? 1 : turn % 16 == 0 ? 2 : 0;
-    char wait[16];
-    snprintf(wait, sizeof(wait), "%d.%03d", timeout_ms / 1000, timeout_ms % 1000);
-    const char *argv[5] = {"BZPOPMIN"};
     int n = high_only ? 1 : 3;
+    char wait[16], count[16];
+    snprintf(wait, sizeof(wait), "%d.%03d", timeout_ms / 1000, timeout_ms % 1000);
+    snprintf(count, sizeof(count), "%d", max);
+    const char *argv[9] = {"BZMPOP", wait, high_only ? "1" : "3"};
     for (int i = 0; i < n; i++) {
-        argv[1 + i] = queue_key(cx, jobs->settings, orders[order][i]);
-        if (!argv[1 + i])
+        argv[3 + i] = queue_key(cx, jobs->settings, orders[order][i]);
+        if (!argv[3 + i])
             return cx->failure.code;
     }
-    argv[1 + n] = wait;
-    return kv_run(cx, jobs->kv, timeout_ms, 2 + n, argv, NULL, ret_reply);
+    argv[3 + n] = "MIN";
+    argv[4 + n] = "COUNT";
+    argv[5 + n] = count;
+    return kv_run(cx, jobs->kv, timeout_ms, 6 + n, argv, NULL, ret_reply);
 }
 
 enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeout_ms, int max,
                     char ids[][37], int *ret_n, bool *ret_high)
 {
-    struct kv_reply first, more;
+    struct kv_reply r;
     int n = 0, dropped = 0;
     *ret_n = 0;
     timeout_ms = MAX(1, MIN(timeout_ms, 1000)); /* 0 would wait for ever */
-    if (take_first(cx, jobs, high_only, timeout_ms, &first) != CODE_OK)
+    if (pop(cx, jobs, high_only, timeout_ms, max, &r) != CODE_OK)
         return pause_away(cx, timeout_ms);
-    if (first.type != KV_ARRAY || first.n != 3 || first.items[0].type != KV_TEXT) {
-        tell_dropped(cx, 0); /* of earlier takes */
-        return CODE_OK; /* nothing in time */
+    bool any = r.type == KV_ARRAY && r.n == 2 && r.items[0].type == KV_TEXT &&
+               r.items[1].type == KV_ARRAY;
+    /* Nothing in time, or [lane, [[member, score]...]]. */
+    for (size_t i = 0; any && i < r.items[1].n && n < max; i++) {
+        const struct kv_reply *pair = &r.items[1].items[i];
+        dropped += pair->type == KV_ARRAY && pair->n == 2 ? take_id(&pair->items[0], ids, &n) : 1;
     }
     if (ret_high)
-        *ret_high = str_ends(first.items[0].text, ":high");
-    dropped += take_id(&first.items[1], ids, &n);
-    if (max > 1) {
-        char count[16];
-        snprintf(count, sizeof(count), "%d", max - 1);
-        enum code code =
-            kv_run(cx, jobs->kv, 0, KV_ARGV("ZPOPMIN", first.items[0].text, count), &more);
-        if (code != CODE_OK)
-            ctx_clear(cx); /* one is better than none */
-        for (size_t i = 0; code == CODE_OK && more.type == KV_ARRAY && i + 1 < more.n && n < max;
-             i += 2)
-            dropped += take_id(&more.items[i], ids, &n);
-    }
-    tell_dropped(cx, dropped);
+        *ret_high = any && str_ends(r.items[0].text, ":high");
+    tell_dropped(cx, dropped); /* of earlier takes too */
     *ret_n = n;
     return CODE_OK;
 }

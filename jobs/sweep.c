@@ -41,6 +41,7 @@ enum {
     MAX_POOLS = 1024,
     SLICE = 5000,
     FREE_MS = 60000, /* a look at all that is running, whether a pool died or not */
+    OLDER_MS = TICK_MS / 2, /* between looks before the head of a lane that is fed all the time */
     ALL_MS = 60000, /* a look at a lane's rows from the oldest on */
     LATE_MS = 10000, /* a row may be seen so long after it became runnable */
     LANES = 3,
@@ -63,6 +64,7 @@ struct sweep {
     int64_t freed_ms; /* the last look for jobs of dead pools */
     int64_t now_ms; /* since 1970, by the database: when the tick began */
     int64_t from_ms[LANES]; /* no row of this lane is runnable before it */
+    int64_t older_ms[LANES]; /* the last look at rows older than its head */
     int64_t all_ms[LANES]; /* when all of them were looked at */
     int64_t purged_ms; /* the last look at pools that are long dead */
     bool redis_away; /* logged once an outage */
@@ -267,6 +269,7 @@ static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *
                      : lane->size ? MIN(lane->head_ms, s->now_ms)
                                   : s->now_ms;
     s->from_ms[l] = MAX(0, oldest - LATE_MS);
+    s->older_ms[l] = now;
     if (all)
         s->all_ms[l] = now;
     return CODE_OK;
@@ -293,8 +296,10 @@ static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *p
     TRY(queue_look(cx, jobs, priority, &lane));
     if (lane.overflow && lane.size < QUEUE_LANE_CAP - QUEUE_LANE_CAP / 10)
         *ret_sleep_ms = FEED_MS;
-    TRY(feed_older(cx, s, l, priority, &lane));
-    TRY(queue_look(cx, jobs, priority, &lane));
+    if (!lane.size || !lane.overflow || clk_mono_ms() - s->older_ms[l] >= OLDER_MS) {
+        TRY(feed_older(cx, s, l, priority, &lane));
+        TRY(queue_look(cx, jobs, priority, &lane));
+    }
     if (!lane.overflow || lane.size >= QUEUE_LANE_CAP)
         return CODE_OK;
     TRY(feed_newer(cx, jobs, priority, lane.size ? lane.tail_ms : 0, QUEUE_LANE_CAP - lane.size,

@@ -1,14 +1,17 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* dispatch.c - one thread that takes ids from the lanes, claims them and gives them to idle workers
+/* dispatch.c - threads that take ids from the lanes, claim them and give them to idle workers
  * (dispatch.h).
  *
- * It takes only when a worker is idle, and never more than there are. General workers take from
- * every lane; when only high-priority workers are idle it waits for the high lane alone, and a
- * general worker that becomes idle meanwhile wakes it (pool.c). An id is a hint: what cannot be
- * claimed was stale, but for one case: a job that crashed a worker before is claimed only by a pool
- * that runs nothing else, and then runs alone. Such an id comes back by the sweep; seen again, the
- * pool is left to drain for it, so it waits for the running jobs and for nothing more. Invariant:
- * no wait is longer than a second. Redis or PostgreSQL away is logged once an outage. */
+ * One of them has the turn: it waits for idle workers and for ids. With these in hand it leaves the
+ * turn to the next and claims, so that Redis and PostgreSQL work at the same time. (Leader/Followers:
+ * Schmidt et al., "Pattern-Oriented Software Architecture" volume 2, 2000.) It takes only when a
+ * worker is idle, and never more than there are. General workers take from every lane; when only
+ * high-priority workers are idle it waits for the high lane alone, and a general worker that becomes
+ * idle meanwhile wakes it (pool.c). An id is a hint: what cannot be claimed was stale, but for one
+ * case: a job that crashed a worker before is claimed only by a pool that runs nothing else, and then
+ * runs alone. Such an id comes back by the sweep; seen again, the pool is left to drain for it, so it
+ * waits for the running jobs and for nothing more. Invariants: a claim for an empty pool, which may be
+ * such a job's, is made within the turn; no wait is longer than a second. Redis or PostgreSQL away is
+ * logged once an outage. */
 #include "workers/dispatch.h"
 
 #include <stdlib.h>
@@ -18,6 +21,7 @@
 #include "workers/thread.h"
 
 enum {
+    TAKERS = 2,
     TAKE_MAX = 128,
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
@@ -26,16 +30,34 @@ enum {
     TICK_LIMIT = 8 * 1024 * 1024
 };
 
-struct dispatch {
-    struct pool *pool;
+struct taker {
+    struct dispatch *d;
     struct jobs *jobs;
     pthread_t thread;
-    bool away; /* logged already */
+    bool started;
+};
+
+struct dispatch {
+    struct pool *pool;
+    struct taker takers[TAKERS];
+    pthread_mutex_t turn;
+    /* guarded by turn */
     bool backlog; /* the last take got all it asked for */
     bool alone; /* a job with a crash behind it runs: nothing beside it */
+    /* guarded by lock */
+    pthread_mutex_t lock;
+    bool away; /* logged already */
     char wanted[37]; /* an id that the pool drains for; "": none */
     char seen[SEEN_MAX][37]; /* ids that could not be claimed lately */
     int next_seen;
+};
+
+/* What a turn took, and for whom. */
+struct taken {
+    struct pool_idle idle;
+    char ids[TAKE_MAX][37];
+    const char *names[TAKE_MAX]; /* reserved workers */
+    int n;
 };
 
 /* Lost ids: what was popped and not claimed. One that comes back is a runnable job all the same. */
@@ -54,15 +76,14 @@ static void remember(struct dispatch *d, const char *id)
 
 static void note_outage(struct dispatch *d, struct ctx *cx, enum code code)
 {
-    if (code == CODE_OK) {
-        if (d->away)
-            log_info(NULL, "the dispatcher takes jobs again");
-        d->away = false;
-        return;
-    }
-    if (!d->away)
+    pthread_mutex_lock(&d->lock);
+    bool was_away = d->away;
+    d->away = code != CODE_OK;
+    pthread_mutex_unlock(&d->lock);
+    if (was_away && code == CODE_OK)
+        log_info(NULL, "the dispatcher takes jobs again");
+    if (!was_away && code != CODE_OK)
         log_failure(cx, LOG_LEVEL_WARNING, "no jobs can be taken; trying again until they can");
-    d->away = true;
 }
 
 static void wait_ms(struct pool *pool, int ms)
@@ -74,51 +95,72 @@ static void wait_ms(struct pool *pool, int ms)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static enum code give_all(struct ctx *cx, struct dispatch *d, const struct job_claim *claims, int n)
+static enum code give_all(struct ctx *cx, struct taker *t, const struct job_claim *claims, int n)
 {
     const struct job_claim *refused[TAKE_MAX];
-    d->alone = n == 1 && claims[0].crash_count > 0;
-    int n_refused = pool_give(d->pool, claims, n, refused);
+    struct pool *pool = t->d->pool;
+    int n_refused = pool_give(pool, claims, n, refused);
     if (n_refused)
         log_warning(NULL, "%d claimed jobs go back to the queue: the workers are %s", n_refused,
-                    pool_is_closing(d->pool) ? "leaving" : "out of memory");
+                    pool_is_closing(pool) ? "leaving" : "out of memory");
     for (int i = 0; i < n_refused; i++)
-        TRY(jobs_hand_back(cx, d->jobs, refused[i]));
+        TRY(jobs_hand_back(cx, t->jobs, refused[i]));
     return CODE_OK;
 }
 
-static bool was_claimed(const struct job_claim *claims, int n, const char *id)
+/* Workers and ids that no claim came back for: those are released, these remembered. */
+static void sort_out(struct dispatch *d, struct taken *taken, const struct job_claim *claims, int n)
 {
-    for (int i = 0; i < n; i++)
-        if (strcmp(claims[i].job_id, id) == 0)
-            return true;
-    return false;
+    pthread_mutex_lock(&d->lock);
+    int n_left = 0;
+    for (int i = 0; i < taken->n; i++) {
+        bool worker = true, id = true;
+        for (int k = 0; k < n; k++) {
+            worker = worker && claims[k].worker != taken->names[i];
+            id = id && strcmp(claims[k].job_id, taken->ids[i]) != 0;
+        }
+        if (worker)
+            taken->names[n_left++] = taken->names[i];
+        if (id && !taken->idle.all)
+            remember(d, taken->ids[i]);
+    }
+    pthread_mutex_unlock(&d->lock);
+    pool_release(d->pool, taken->names, n_left);
 }
 
-/* Claims ids for idle workers; what nobody got is remembered. */
-static enum code claim(struct ctx *cx, struct dispatch *d, const struct pool_idle *idle, bool high,
-                       char ids[][37], int n)
+/* Claims what was taken, and gives it to the workers that are reserved for it. */
+static enum code claim(struct ctx *cx, struct taker *t, struct taken *taken)
 {
-    const char *names[TAKE_MAX];
     struct job_claim claims[TAKE_MAX];
-    int n_names = pool_idle_names(d->pool, high, n, names);
-    int n_claims = 0;
-    TRY(jobs_claim(cx, d->jobs, idle->pool_id, MIN(n, n_names), ids, names, idle->all && n == 1,
-                   claims, &n_claims));
-    TRY(give_all(cx, d, claims, n_claims));
-    for (int i = 0; i < n; i++)
-        if (!was_claimed(claims, n_claims, ids[i]) && !(idle->all && n == 1))
-            remember(d, ids[i]);
-    return CODE_OK;
+    int n = 0;
+    enum code code = jobs_claim(cx, t->jobs, taken->idle.pool_id, taken->n, taken->ids,
+                                taken->names, taken->idle.all, claims, &n);
+    if (code != CODE_OK) {
+        pool_release(t->d->pool, taken->names, taken->n);
+        return code;
+    }
+    if (taken->idle.all)
+        t->d->alone = n == 1 && claims[0].crash_count > 0;
+    if (n < taken->n)
+        sort_out(t->d, taken, claims, n);
+    return give_all(cx, t, claims, n);
 }
 
-/* The pool has run empty for an id that needs it alone. */
-static enum code claim_wanted(struct ctx *cx, struct dispatch *d, const struct pool_idle *idle)
+static bool take_wanted(struct dispatch *d, char ret_id[37])
 {
-    char ids[1][37];
-    memcpy(ids[0], d->wanted, sizeof(ids[0]));
+    pthread_mutex_lock(&d->lock);
+    memcpy(ret_id, d->wanted, sizeof(d->wanted));
     d->wanted[0] = '\0';
-    return claim(cx, d, idle, false, ids, 1);
+    pthread_mutex_unlock(&d->lock);
+    return ret_id[0] != '\0';
+}
+
+static bool is_wanting(struct dispatch *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool wanting = d->wanted[0] != '\0';
+    pthread_mutex_unlock(&d->lock);
+    return wanting;
 }
 
 static void set_waiting(struct dispatch *d, int64_t client)
@@ -128,29 +170,31 @@ static void set_waiting(struct dispatch *d, int64_t client)
     pthread_mutex_unlock(&d->pool->lock);
 }
 
-static enum code take(struct ctx *cx, struct dispatch *d, const struct pool_idle *idle)
+static enum code take(struct ctx *cx, struct taker *t, struct taken *taken)
 {
+    struct dispatch *d = t->d;
+    const struct pool_idle *idle = &taken->idle;
     bool high_only = idle->n_general == 0;
-    int max = idle->all ? 1 : high_only ? idle->n_high : idle->n_general;
-    char ids[TAKE_MAX][37];
+    int max = MIN(idle->all ? 1 : high_only ? idle->n_high : idle->n_general, (int)TAKE_MAX);
     int n = 0;
     bool high = false;
     if (high_only)
-        set_waiting(d, kv_client_id(d->jobs->kv));
-    enum code code = jobs_take(cx, d->jobs, high_only, high_only ? HIGH_WAIT_MS : WAIT_MS,
-                               MIN(max, TAKE_MAX), ids, &n, &high);
+        set_waiting(d, kv_client_id(t->jobs->kv));
+    enum code code = jobs_take(cx, t->jobs, high_only, high_only ? HIGH_WAIT_MS : WAIT_MS, max,
+                               taken->ids, &n, &high);
     set_waiting(d, 0);
-    d->backlog = n == MIN(max, TAKE_MAX);
+    d->backlog = n == max;
     TRY(code);
     /* Ids that are not claimed are found by the sweep. */
-    if (n == 0 || !pool_may_take(d->pool))
-        return CODE_OK;
-    return claim(cx, d, idle, high, ids, n);
+    if (n > 0 && pool_may_take(d->pool))
+        taken->n = pool_reserve(d->pool, high, n, taken->names);
+    return CODE_OK;
 }
 
-static enum code tick(struct ctx *cx, struct dispatch *d)
+/* What the turn is for; an empty pool's claim too. */
+static enum code take_turn(struct ctx *cx, struct taker *t, struct taken *taken)
 {
-    struct pool_idle idle;
+    struct dispatch *d = t->d;
     if (!d->pool->settings->queue_enabled) {
         wait_ms(d->pool, WAIT_MS);
         return CODE_OK;
@@ -159,26 +203,44 @@ static enum code tick(struct ctx *cx, struct dispatch *d)
      * costs a commit. A pool of a few workers never lingers. */
     if (d->backlog)
         pool_linger(d->pool, MIN(d->pool->n_slots / 4, TAKE_MAX), LINGER_MS);
-    if (!pool_wait_idle(d->pool, WAIT_MS, &idle))
+    if (!pool_wait_idle(d->pool, WAIT_MS, &taken->idle))
         return CODE_OK;
-    if (idle.all)
+    if (taken->idle.all)
         d->alone = false;
-    if (!idle.all && (d->alone || d->wanted[0])) {
+    else if (d->alone || is_wanting(d)) {
         pool_wait_drained(d->pool, WAIT_MS);
         return CODE_OK;
     }
-    if (d->wanted[0])
-        return claim_wanted(cx, d, &idle);
-    return take(cx, d, &idle);
+    if (taken->idle.all && take_wanted(d, taken->ids[0]))
+        taken->n = pool_reserve(d->pool, false, 1, taken->names);
+    else
+        TRY(take(cx, t, taken));
+    if (!taken->idle.all || taken->n == 0)
+        return CODE_OK;
+    TRY(claim(cx, t, taken));
+    taken->n = 0;
+    return CODE_OK;
 }
 
-static void *dispatch_main(void *arg)
+static enum code tick(struct ctx *cx, struct taker *t)
 {
-    struct dispatch *d = arg;
+    struct taken taken;
+    taken.n = 0;
+    pthread_mutex_lock(&t->d->turn);
+    enum code code = take_turn(cx, t, &taken);
+    pthread_mutex_unlock(&t->d->turn);
+    TRY(code);
+    return taken.n > 0 ? claim(cx, t, &taken) : CODE_OK;
+}
+
+static void *taker_main(void *arg)
+{
+    struct taker *t = arg;
+    struct dispatch *d = t->d;
     while (!pool_is_closing(d->pool)) {
         struct ctx cx;
         ctx_init(&cx, TICK_LIMIT);
-        enum code code = tick(&cx, d);
+        enum code code = tick(&cx, t);
         note_outage(d, &cx, code);
         ctx_done(&cx);
         if (code != CODE_OK)
@@ -187,19 +249,30 @@ static void *dispatch_main(void *arg)
     return NULL;
 }
 
+static enum code start_taker(struct ctx *cx, struct dispatch *d, struct taker *t)
+{
+    t->d = d;
+    TRY(jobs_open(cx, d->pool->settings, "localrag-worker dispatch", &t->jobs));
+    TRY(thread_start(cx, &t->thread, "dispatch", taker_main, t));
+    t->started = true;
+    return CODE_OK;
+}
+
 enum code dispatch_start(struct ctx *cx, struct pool *pool, struct dispatch **ret_dispatch)
 {
     struct dispatch *d = calloc(1, sizeof(*d));
     if (!d)
         return ctx_oom(cx);
     d->pool = pool;
-    enum code code = jobs_open(cx, pool->settings, "localrag-worker dispatch", &d->jobs);
-    if (code == CODE_OK)
-        code = thread_start(cx, &d->thread, "dispatch", dispatch_main, d);
-    if (code != CODE_OK) {
-        jobs_close(d->jobs);
-        free(d);
-        return code;
+    pthread_mutex_init(&d->turn, NULL);
+    pthread_mutex_init(&d->lock, NULL);
+    for (int i = 0; i < TAKERS; i++) {
+        enum code code = start_taker(cx, d, &d->takers[i]);
+        if (code != CODE_OK) {
+            pool_close(pool); /* or one that runs would not end */
+            dispatch_free(d);
+            return code;
+        }
     }
     *ret_dispatch = d;
     return CODE_OK;
@@ -209,7 +282,12 @@ void dispatch_free(struct dispatch *d)
 {
     if (!d)
         return;
-    pthread_join(d->thread, NULL);
-    jobs_close(d->jobs);
+    for (int i = 0; i < TAKERS; i++) {
+        if (d->takers[i].started)
+            pthread_join(d->takers[i].thread, NULL);
+        jobs_close(d->takers[i].jobs);
+    }
+    pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->turn);
     free(d);
 }

@@ -8,7 +8,7 @@
  * that end at once is run by the few threads that are awake. (The Go scheduler wakes its threads
  * so: runtime/proc.go, "Worker thread parking/unparking".) Invariants: a slot is given a job only
  * while it is idle and only by the dispatcher; claim and attempt belong to the dispatcher while the
- * slot is idle, to its runner while it runs, to the finisher while its completion is written;
+ * slot is idle or reserved, to its runner while it runs, to the finisher while its completion is written;
  * while slots wait and runners sleep, one is on its way; runners stay until nothing is busy. Not
  * here: what a job does (task.c), which job (dispatch.c), leases (keeper.c). */
 #include "workers/pool.h"
@@ -29,6 +29,11 @@ enum { CLAIM_LIMIT = 4 * 1024 * 1024 };
 static struct slot *slot_of(struct job_finish *finish)
 {
     return (struct slot *)((char *)finish - offsetof(struct slot, finish));
+}
+
+static struct slot *slot_named(const char *name)
+{
+    return (struct slot *)(name - offsetof(struct slot, name));
 }
 
 /* The dispatcher may be waiting for high-priority jobs only; a worker that takes any became idle. A
@@ -108,6 +113,15 @@ static struct slot *take_slot(struct runner *r)
     return slot;
 }
 
+static void free_slot(struct pool *pool, struct slot *slot)
+{
+    ctx_done(&slot->claim_cx);
+    slot->claim.job_id[0] = '\0';
+    slot->stop = SLOT_GO;
+    slot->busy = false;
+    pool->n_busy--;
+}
+
 /* Counts what became of a slot's job: it is idle, or waits for a runner again. */
 static void end_slot(struct pool *pool, struct slot *slot, enum task_end end)
 {
@@ -122,10 +136,7 @@ static void end_slot(struct pool *pool, struct slot *slot, enum task_end end)
     else if (slot->stop == SLOT_GO && counts)
         slot->failed++;
     slot->finishing = false;
-    slot->stop = SLOT_GO;
-    ctx_done(&slot->claim_cx);
-    slot->busy = false;
-    pool->n_busy--;
+    free_slot(pool, slot);
 }
 
 static void tell_ended(struct pool *pool)
@@ -327,16 +338,30 @@ bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idl
     return ready;
 }
 
-int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_names)
+int pool_reserve(struct pool *pool, bool high, int max, const char **ret_names)
 {
     int n = 0;
     pthread_mutex_lock(&pool->lock);
     /* High-priority workers are the first slots, so a high job leaves the general ones free. */
-    for (int i = 0; i < pool->n_slots && n < max; i++)
-        if (!pool->slots[i].busy && may_run(pool, i) && (high || !pool->slots[i].high_only))
-            ret_names[n++] = pool->slots[i].name;
+    for (int i = 0; i < pool->n_slots && n < max; i++) {
+        struct slot *slot = &pool->slots[i];
+        if (slot->busy || !may_run(pool, i) || (slot->high_only && !high))
+            continue;
+        slot->busy = true;
+        pool->n_busy++;
+        ret_names[n++] = slot->name;
+    }
     pthread_mutex_unlock(&pool->lock);
     return n;
+}
+
+void pool_release(struct pool *pool, const char *const *names, int n)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int i = 0; i < n; i++)
+        free_slot(pool, slot_named(names[i]));
+    tell_ended(pool);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static enum code copy_claim(struct ctx *cx, const struct job_claim *from, struct job_claim *to)
@@ -360,53 +385,46 @@ static enum code copy_claim(struct ctx *cx, const struct job_claim *from, struct
     return cx->failure.code;
 }
 
-/* An idle slot gets its copy; NULL when there is no memory for it. */
-static struct slot *prepare(struct pool *pool, const struct job_claim *claim)
+/* A reserved slot gets its copy; false when there is no memory for it. */
+static bool prepare(struct slot *slot, const struct job_claim *claim)
 {
-    struct slot *slot = NULL;
-    for (int i = 0; i < pool->n_slots && !slot && claim->worker; i++)
-        if (pool->slots[i].name == claim->worker) /* from pool_idle_names() */
-            slot = &pool->slots[i];
-    if (!slot)
-        return NULL;
-    if (copy_claim(&slot->claim_cx, claim, &slot->claim) != CODE_OK) {
-        ctx_done(&slot->claim_cx);
-        return NULL;
-    }
-    slot->claim.worker = slot->name;
+    struct job_claim copy;
+    if (copy_claim(&slot->claim_cx, claim, &copy) != CODE_OK)
+        return false;
+    copy.worker = slot->name;
     slot->finish.code = CODE_OK;
     slot->progress = (struct job_progress){0};
     slot->message[0] = '\0';
     slot->stored_percent = 0;
     slot->stored_at_ms = clk_mono_ms();
-    return slot;
+    pthread_mutex_lock(&slot->pool->lock);
+    slot->claim = copy;
+    pthread_mutex_unlock(&slot->pool->lock);
+    return true;
 }
 
 int pool_give(struct pool *pool, const struct job_claim *claims, int n,
               const struct job_claim **ret_refused)
 {
-    struct slot *slots[POOL_MAX_GIVE];
     int refused = 0;
+    bool prepared[POOL_MAX_GIVE];
     for (int i = 0; i < n; i++)
-        slots[i] = prepare(pool, &claims[i]);
+        prepared[i] = prepare(slot_named(claims[i].worker), &claims[i]);
     pthread_mutex_lock(&pool->lock);
-    bool closing = pool->closing;
     for (int i = 0; i < n; i++) {
-        if (!slots[i] || closing) {
-            ret_refused[refused++] = &claims[i];
+        struct slot *slot = slot_named(claims[i].worker);
+        if (prepared[i] && !pool->closing) {
+            queue_slot(pool, slot);
             continue;
         }
-        slots[i]->busy = true;
-        slots[i]->stop = SLOT_GO;
-        pool->n_busy++;
-        queue_slot(pool, slots[i]);
+        ret_refused[refused++] = &claims[i];
+        free_slot(pool, slot);
     }
+    if (refused)
+        tell_ended(pool);
     struct runner *first = next_runner(pool);
     pthread_mutex_unlock(&pool->lock);
     signal_runner(first);
-    for (int i = 0; i < n; i++)
-        if (slots[i] && closing)
-            ctx_done(&slots[i]->claim_cx);
     return refused;
 }
 

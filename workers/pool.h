@@ -37,7 +37,7 @@ struct slot {
     struct job_finish finish; /* its code: what the finisher could not write, CODE_OK otherwise */
     /* guarded by pool->lock */
     struct slot *next; /* of those that wait for a runner */
-    bool busy;
+    bool busy; /* it has a job, or is to get one: its claim has no id then */
     enum slot_stop stop;
     int64_t processed, failed;
     bool finishing; /* its transaction holds the job's row: no progress may be written to it */
@@ -102,16 +102,18 @@ bool pool_wait_idle(struct pool *pool, int timeout_ms, struct pool_idle *ret_idl
 /* Until so many workers are idle, at most timeout_ms. Dispatcher only. */
 void pool_linger(struct pool *pool, int enough, int timeout_ms);
 
-/* Names of up to `max` idle workers: for `high` jobs the high-priority ones first, for others the
- * general ones alone; valid as long as the pool. */
-int pool_idle_names(struct pool *pool, bool high, int max, const char **ret_names);
+/* Takes up to `max` idle workers: for `high` jobs the high-priority ones first, for others the
+ * general ones alone. They are busy from now on; each is to be given a claim or released. Their
+ * names, valid as long as the pool. */
+int pool_reserve(struct pool *pool, bool high, int max, const char **ret_names);
+void pool_release(struct pool *pool, const char *const *names, int n);
 
 /* False when a stop or the shutdown came: what was taken is not to be claimed. */
 bool pool_may_take(struct pool *pool);
 
-/* Starts claimed jobs, each on its claim->worker, which is idle. Copies the claims. Dispatcher
- * only. Which of them could not be given (the pool closes, no memory) is put into ret_refused, for
- * all of them; their number. */
+/* Starts claimed jobs, each on its claim->worker, which is reserved. Copies the claims. Which of
+ * them could not be given (the pool closes, no memory) is put into ret_refused, and its worker is
+ * released; their number. */
 enum { POOL_MAX_GIVE = 256 };
 int pool_give(struct pool *pool, const struct job_claim *claims, int n,
               const struct job_claim **ret_refused);

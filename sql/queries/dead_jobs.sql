@@ -13,10 +13,10 @@ SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
     sealed_password = CASE WHEN j.crash_count >= 2 THEN NULL ELSE j.sealed_password END,
     progress_message = CASE WHEN j.crash_count >= 2 THEN 'Failed' ELSE 'Waiting for a worker' END
 WHERE j.status = 'processing' AND j.id IN (
-    SELECT h.id FROM processing_jobs AS h
-    WHERE h.status = 'processing' AND h.pool_id IS NOT NULL
+    SELECT l.id FROM held_jobs AS h JOIN processing_jobs AS l ON l.id = h.id
+    WHERE l.status = 'processing' AND l.pool_id = h.pool_id
       AND NOT EXISTS (SELECT 1 FROM worker_pools AS p WHERE p.pool_id = h.pool_id AND p.dead_at IS NULL)
-    FOR NO KEY UPDATE OF h SKIP LOCKED)
+    FOR NO KEY UPDATE OF l SKIP LOCKED)
 RETURNING j.job_id, j.claim_epoch, j.status, j.priority,
           floor(extract(epoch FROM j.ready_at) * 1000)::bigint, j.parent_job_id, j.task_type, j.pages_done),
 counted AS (

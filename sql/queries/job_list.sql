@@ -1,6 +1,6 @@
--- A page of the list, newest first, below id $7 (null: from the newest), $8 skipped, $9 at most. Of the
--- types $3: $1 jobs that are no files of batches, $2 all jobs, or those in states $4, and files in states
--- $5 of batch $6 or of all. Each source is an index in the order of the list, a row is fetched only to be
+-- A page of the list, newest first, below id $6 (null: from the newest), $7 skipped, $8 at most. Of the
+-- types $2: $1 all jobs, or those in states $3 that are no files of batches, and files in states $4 of
+-- batch $5 or of all. Each source is an index in the order of the list, a row is fetched only to be
 -- shown, and one plan serves all filters. The columns are those of job_get.sql.
 SELECT job_id, task_type, priority, status, date_part('epoch', created_at), date_part('epoch', started_at),
        date_part('epoch', completed_at), progress, progress_message, error_message, error_code, retry_count,
@@ -11,30 +11,25 @@ FROM processing_jobs
 WHERE id = ANY (ARRAY(
     SELECT id FROM (
         (SELECT id FROM processing_jobs
-         WHERE $1::boolean AND parent_job_id IS NULL AND task_type <> 'maintenance'
-           AND task_type = ANY ($3::text[]) AND id < coalesce($7::bigint, 9223372036854775807)
-         ORDER BY id DESC LIMIT $8::bigint + $9::bigint)
+         WHERE $1::boolean AND task_type = ANY ($2::text[]) AND id < coalesce($6::bigint, 9223372036854775807)
+         ORDER BY id DESC LIMIT $7::bigint + $8::bigint)
         UNION ALL
-        (SELECT id FROM processing_jobs
-         WHERE $2::boolean AND task_type = ANY ($3::text[]) AND id < coalesce($7::bigint, 9223372036854775807)
-         ORDER BY id DESC LIMIT $8::bigint + $9::bigint)
-        UNION ALL
-        SELECT j.id FROM unnest($3::text[]) AS t (task_type), unnest($4::text[]) AS s (status), LATERAL (
+        SELECT j.id FROM unnest($2::text[]) AS t (task_type), unnest($3::text[]) AS s (status), LATERAL (
             SELECT id FROM processing_jobs AS j
             WHERE parent_job_id IS NULL AND j.task_type = t.task_type AND j.status = s.status
-              AND id < coalesce($7::bigint, 9223372036854775807)
-            ORDER BY id DESC LIMIT $8::bigint + $9::bigint) AS j
+              AND id < coalesce($6::bigint, 9223372036854775807)
+            ORDER BY id DESC LIMIT $7::bigint + $8::bigint) AS j
         UNION ALL
-        SELECT f.id FROM unnest($5::text[]) AS s (status), LATERAL (
+        SELECT f.id FROM unnest($4::text[]) AS s (status), LATERAL (
             SELECT id FROM processing_jobs AS f
-            WHERE parent_job_id = $6::uuid AND f.status = s.status
-              AND id < coalesce($7::bigint, 9223372036854775807)
-            ORDER BY id DESC LIMIT $8::bigint + $9::bigint) AS f
+            WHERE parent_job_id = $5::uuid AND f.status = s.status
+              AND id < coalesce($6::bigint, 9223372036854775807)
+            ORDER BY id DESC LIMIT $7::bigint + $8::bigint) AS f
         UNION ALL
-        SELECT f.id FROM unnest($5::text[]) AS s (status), LATERAL (
+        SELECT f.id FROM unnest($4::text[]) AS s (status), LATERAL (
             SELECT id FROM processing_jobs AS f
-            WHERE $6::uuid IS NULL AND parent_job_id IS NOT NULL AND f.status = s.status
-              AND id < coalesce($7::bigint, 9223372036854775807)
-            ORDER BY id DESC LIMIT $8::bigint + $9::bigint) AS f) AS found
-    ORDER BY id DESC OFFSET $8::bigint LIMIT $9::bigint))
+            WHERE $5::uuid IS NULL AND parent_job_id IS NOT NULL AND f.status = s.status
+              AND id < coalesce($6::bigint, 9223372036854775807)
+            ORDER BY id DESC LIMIT $7::bigint + $8::bigint) AS f) AS found
+    ORDER BY id DESC OFFSET $7::bigint LIMIT $8::bigint))
 ORDER BY id DESC

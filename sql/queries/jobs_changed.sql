@@ -8,7 +8,7 @@ FROM (SELECT 1) AS one LEFT JOIN (
         WHERE priority IN ('high', 'medium', 'low') AND status IN ('pending', 'retrying')
           AND ready_at > to_timestamp($1::double precision) AND ready_at < 'infinity'
         UNION ALL
-        SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs WHERE pool_id IS NOT NULL
+        SELECT job_id, status, claim_epoch, progress_at FROM held_jobs
         UNION ALL
         SELECT job_id, status, claim_epoch, progress_at FROM processing_jobs
         WHERE task_type = 'directory_batch' AND status = 'processing' AND pool_id IS NULL

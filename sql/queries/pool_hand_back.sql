@@ -2,4 +2,5 @@
 UPDATE processing_jobs
 SET status = 'pending', pool_id = NULL, ready_at = now(), progress_at = now(),
     progress_message = 'Waiting for a worker'
-WHERE pool_id = $1::uuid AND status = 'processing'
+WHERE id IN (SELECT id FROM held_jobs WHERE pool_id = $1::uuid)
+  AND pool_id = $1::uuid AND status = 'processing'

@@ -2,6 +2,7 @@
 UPDATE processing_jobs
 SET status = 'pending', pool_id = NULL, ready_at = now(), progress_at = now(),
     progress_message = 'Waiting for a worker'
-WHERE pool_id = $1::uuid AND status = 'processing' AND started_at < now() - interval '5 seconds'
+WHERE id IN (SELECT id FROM held_jobs WHERE pool_id = $1::uuid)
+  AND pool_id = $1::uuid AND status = 'processing' AND started_at < now() - interval '5 seconds'
   AND NOT job_id = ANY ($2::uuid[])
 RETURNING job_id

@@ -54,14 +54,13 @@ def lists():
     def array(words):
         return "'{%s}'" % ",".join(words)
     for types in (TYPES, TYPES[:1]):
-        yield "true", "false", array(types), "'{}'", "'{}'", "NULL"
-        yield "false", "true", array(types), "'{}'", "'{}'", "NULL"
+        yield "true", array(types), "'{}'", "'{}'", "NULL"
     for states in [STATES] + [(s,) for s in STATES]:
-        for types in [(t,) for t in (*TYPES, "maintenance")] + ([TYPES] if states != STATES else []):
-            yield "false", "false", array(types), array(states), "'{}'", "NULL"
-        yield "false", "false", array(TYPES), "'{}'", array(states), BATCH
+        for types in [(t,) for t in (*TYPES, "maintenance")] + [TYPES]:
+            yield "false", array(types), array(states), "'{}'", "NULL"
+        yield "false", array(TYPES), "'{}'", array(states), BATCH
         if states != STATES:
-            yield "false", "false", array(TYPES), array(states), array(states), "NULL"
+            yield "false", array(TYPES), array(states), array(states), "NULL"
 
 
 PAGE = {"rows": 51 * 25, "blocks": 500, "why": "a page of 51 rows, as many from each of up to 24 pieces"}
@@ -92,7 +91,7 @@ CASES = {
                        "ARRAY['[]', '[]']", "ARRAY['[]', '[]']", "ARRAY[1, 1]"),
     "chunks_delete": Case(READ),
     "db_ping": Case(),
-    "dead_jobs": Case(),
+    "dead_jobs": Case(rows=250, why="all that runs"),
     "document_by_dedupe": Case("'key100002'"),
     "document_chunks": Case(READ, 3, 50),
     "document_count": Case(rows=200000, blocks=6000, scans={"documents"}, why="how many documents there are"),
@@ -148,10 +147,10 @@ CASES = {
     "pool_beat": Case(POOL, "ARRAY['general-5']", "ARRAY[1]", "ARRAY[1]", "ARRAY[0]", ONE, "ARRAY[1]", ONE, "ARRAY[1]",
                       "ARRAY[5.0]", "ARRAY[1]", "ARRAY[20]", "ARRAY['m']", rows=1000, why="all workers of the pool"),
     "pool_delete": Case(POOL),
-    "pool_hand_back": Case(POOL, blocks=1500, why="25 jobs, each in all indexes"),
+    "pool_hand_back": Case(POOL, rows=300, blocks=1500, why="all that runs; 25 jobs, each in all indexes"),
     "pool_insert": Case("gen_random_uuid()", "'h'", 1, "'v'"),
     "pool_mark_dead": [Case(POOL, "NULL", "NULL"), Case("NULL", "'host1'", 1)],
-    "pool_strays": Case(POOL, "'{}'", blocks=1500, why="25 jobs, each in all indexes"),
+    "pool_strays": Case(POOL, "'{}'", rows=300, blocks=1500, why="all that runs; 25 jobs, each in all indexes"),
     "pools_alive": Case(),
     "pools_purge": Case(),
     "queue_lengths": Case(**BACKLOG),

@@ -57,12 +57,8 @@ static int setup(void **state)
     OK(&fx.cx, pool_new(&fx.cx, &fx.settings, NULL, &pool));
     pool_set_id(pool, pool_id);
     pool_set_wanted(pool, true, -1, -1);
-    const char *names[SLOTS];
-    assert_int_equal(pool_idle_names(pool, false, SLOTS, names), SLOTS);
-    for (int i = 0; i < SLOTS; i++) {
+    for (int i = 0; i < SLOTS; i++)
         claims[i] = fixture_claim(pool_id, fixture_job("medium"));
-        claims[i].worker = names[i];
-    }
     return 0;
 }
 
@@ -96,9 +92,18 @@ static int counted(bool failed)
     return n;
 }
 
+static void reserve(int first, int n)
+{
+    const char *names[SLOTS];
+    assert_int_equal(pool_reserve(pool, false, n, names), n);
+    for (int i = 0; i < n; i++)
+        claims[first + i].worker = names[i];
+}
+
 static void give(int first, int n)
 {
     const struct job_claim *refused[SLOTS];
+    reserve(first, n);
     assert_int_equal(pool_give(pool, &claims[first], n, refused), 0);
 }
 
@@ -200,12 +205,31 @@ static void a_database_that_goes_away_is_waited_for(void **state)
     assert_int_equal(counted(false), SLOTS);
 }
 
+static void reserved_workers_are_neither_idle_nor_reported(void **state)
+{
+    (void)state;
+    const char *names[SLOTS], *more[1];
+    struct pool_idle idle;
+    assert_int_equal(pool_reserve(pool, false, SLOTS + 1, names), SLOTS);
+    assert_int_equal(pool_reserve(pool, false, 1, more), 0);
+    assert_false(pool_wait_idle(pool, 1, &idle));
+    assert_false(pool_wait_drained(pool, 1));
+    assert_int_equal(running(), 0);
+    pool_release(pool, &names[1], SLOTS - 1);
+    assert_true(pool_wait_idle(pool, 10000, &idle));
+    assert_int_equal(idle.n_general, SLOTS - 1);
+    assert_false(idle.all);
+    pool_release(pool, names, 1);
+    assert_true(pool_wait_drained(pool, 10000));
+}
+
 static void a_closing_pool_refuses_jobs_and_waits_for_those_it_has(void **state)
 {
     (void)state;
     hold_row(claims[0].job_id);
     give(0, 1);
     WAIT_UNTIL(10000, finisher_is_held());
+    reserve(1, 2);
     pool_close(pool);
     const struct job_claim *refused[SLOTS];
     assert_int_equal(pool_give(pool, &claims[1], 2, refused), 2);
@@ -227,6 +251,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lost_one_is_dropped_and_a_bad_one_fails_alone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_database_that_goes_away_is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(reserved_workers_are_neither_idle_nor_reported, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_closing_pool_refuses_jobs_and_waits_for_those_it_has,
                                         setup, teardown),
     };
