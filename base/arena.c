@@ -48,6 +48,25 @@ void arena_reset(struct arena *a)
     a->total = 0;
 }
 
+void arena_recycle(struct arena *a)
+{
+    struct arena_block *first = a->head;
+    while (first && first->next)
+        first = first->next;
+    if (!first || first->size != FIRST_BLOCK) {
+        arena_reset(a);
+        return;
+    }
+    for (struct arena_block *b = a->head, *next; b != first; b = next) {
+        next = b->next;
+        free(b);
+    }
+    memset(first->data, 0, first->used);
+    first->used = 0;
+    a->head = first;
+    a->total = first->size;
+}
+
 static struct arena_block *block_new(struct arena *a, size_t size)
 {
     if (a->limit && (size > a->limit || a->total > a->limit - size))

@@ -19,6 +19,13 @@ void ctx_done(struct ctx *cx)
     arena_reset(&cx->arena);
 }
 
+void ctx_recycle(struct ctx *cx)
+{
+    struct arena arena = cx->arena;
+    *cx = (struct ctx){.arena = arena};
+    arena_recycle(&cx->arena);
+}
+
 void ctx_waits(struct ctx *cx)
 {
     void (*tell)(void *) = cx->on_wait;

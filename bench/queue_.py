@@ -27,7 +27,7 @@ MADE = os.path.join(lib.ROOT, ".dev", "bench", "queue")
 NOOP = os.path.join(lib.BIN, "bench-queue-noop")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 5)
 SCALE = float(os.environ.get("BENCH_SCALE") or 1)
-WORKERS = 256
+WORKERS = 512
 PICKUPS = 1000
 
 # Jobs a run: a few seconds of each.

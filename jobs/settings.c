@@ -53,7 +53,7 @@ enum { DAY_MS = 86400000 };
 static const struct env_def defs[] = {
     FLAG("TASK_QUEUE_ENABLED", queue_enabled, "true", "accept and process jobs"),
     FLAG("TASK_WORKERS_AUTO_START", workers_auto_start, "true", "workers run unless told to stop"),
-    INT("TASK_MAX_WORKERS", max_workers, "4", 0, 256, "workers of a pool; 0: no local pool"),
+    INT("TASK_MAX_WORKERS", max_workers, "4", 0, 512, "workers of a pool; 0: no local pool"),
     INT("TASK_HIGH_PRIORITY_WORKERS", high_priority_workers, "2", 0, 255,
         "of them for high priority only"),
     INT("TASK_BATCH_SIZE", batch_size, "10", 1, 10000, "files of a directory at a time"),

@@ -22,7 +22,7 @@
 
 enum {
     TAKERS = 2,
-    TAKE_MAX = 128,
+    TAKE_MAX = 256,
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
     LINGER_MS = 1,

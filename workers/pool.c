@@ -115,7 +115,7 @@ static struct slot *take_slot(struct runner *r)
 
 static void free_slot(struct pool *pool, struct slot *slot)
 {
-    ctx_done(&slot->claim_cx);
+    ctx_recycle(&slot->claim_cx);
     slot->claim.job_id[0] = '\0';
     slot->stop = SLOT_GO;
     slot->busy = false;
@@ -213,6 +213,7 @@ static void name_slots(struct pool *pool)
         else
             snprintf(slot->name, sizeof(slot->name), "general-%d", i - high + 1);
         ctx_init(&slot->claim_cx, CLAIM_LIMIT);
+        ctx_init(&slot->task_cx, CTX_DEFAULT_LIMIT);
     }
 }
 
@@ -277,6 +278,7 @@ void pool_free(struct pool *pool)
         if (slot->wake_fd >= 0)
             close(slot->wake_fd);
         ctx_done(&slot->claim_cx);
+        ctx_done(&slot->task_cx);
     }
     finisher_free(pool->finisher);
     free(pool->runners);

@@ -212,7 +212,7 @@ static enum task_end end(struct task *t, enum code code)
             log_info(t->cx, "handed back for the shutdown");
         settle(t, code);
     }
-    ctx_done(t->cx);
+    ctx_recycle(t->cx);
     return code == CODE_OK ? TASK_COMPLETED : TASK_NOT_COMPLETED;
 }
 
@@ -253,7 +253,6 @@ enum task_end task_run(struct slot *slot, struct jobs *jobs)
     struct task t = task_of(slot, jobs);
     if (slot->finish.code != CODE_OK)
         return complete_again(&t);
-    ctx_init(t.cx, CTX_DEFAULT_LIMIT);
     t.cx->job_id = slot->claim.job_id;
     t.started_ms = slot->started_ms = clk_mono_ms();
     task_clear_wake(&t);

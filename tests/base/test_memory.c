@@ -37,6 +37,30 @@ static void memory_is_zeroed_aligned_and_apart(void **state)
     arena_reset(&a);
 }
 
+static void a_recycled_one_keeps_a_clean_first_block(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 100000);
+    arena_recycle(&a); /* an empty one too */
+    unsigned char *first = arena_alloc(&a, 100);
+    memset(first, 0xaa, 100);
+    size_t least = a.total;
+    for (int i = 0; i < 50; i++)
+        assert_non_null(arena_alloc(&a, i % 10 ? 1000 : 3000));
+    arena_recycle(&a);
+    assert_int_equal(a.total, least);
+    unsigned char *again = arena_alloc(&a, 100);
+    assert_ptr_equal(again, first);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(again[i], 0);
+    assert_non_null(arena_alloc(&a, 90000)); /* what was freed counts no more */
+    arena_reset(&a);
+    assert_non_null(arena_alloc(&a, 50000)); /* a first block of another size goes */
+    arena_recycle(&a);
+    assert_int_equal(a.total, 0);
+}
+
 static void the_limit_is_reached_and_not_passed(void **state)
 {
     (void)state;
@@ -188,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_aligned_and_apart),
+        cmocka_unit_test(a_recycled_one_keeps_a_clean_first_block),
         cmocka_unit_test(the_limit_is_reached_and_not_passed),
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(a_big_piece_does_not_waste_the_room_that_is_left),
