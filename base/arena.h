@@ -26,7 +26,8 @@ void arena_init(struct arena *a, size_t limit);
 /* Frees everything; the arena can be used again. A zeroed arena is fine. */
 void arena_reset(struct arena *a);
 
-/* As arena_reset, but a first block of the usual size is kept, for one that is used over and over. */
+/* As arena_reset, but a first block of the usual size is kept, for one that is used over and over.
+ */
 void arena_recycle(struct arena *a);
 
 /* Zeroed memory, aligned for any type; NULL when the limit or the machine's memory is reached. */

@@ -35,8 +35,8 @@ void ctx_init(struct ctx *cx, size_t memory_limit);
 /* Frees the memory and forgets the failure; the ctx can be used again. */
 void ctx_done(struct ctx *cx);
 
-/* As after ctx_init with the same limit, for a ctx that is used over and over: a little memory stays
- * for the next use. ctx_done frees that too. */
+/* As after ctx_init with the same limit, for a ctx that is used over and over: a little memory
+ * stays for the next use. ctx_done frees that too. */
 void ctx_recycle(struct ctx *cx);
 
 /* Said by what is about to wait for long, or has waited for CTX_PATIENCE_MS: an event loop that

@@ -183,9 +183,8 @@ enum code jobs_list(struct ctx *cx, struct jobs *jobs, const Localrag__V1__ListJ
     TRY(choose_pieces(cx, &f, &p));
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_run(cx, jobs->db, &q_job_list,
-               DB_ARGS(db_bool(p.all), db_text(p.types), db_text(p.states),
-                       db_text(p.file_states), db_text(f.parent),
-                       f.below ? db_int(f.below) : db_null(), db_int(f.offset),
+               DB_ARGS(db_bool(p.all), db_text(p.types), db_text(p.states), db_text(p.file_states),
+                       db_text(f.parent), f.below ? db_int(f.below) : db_null(), db_int(f.offset),
                        db_int(f.limit + 1)),
                &r));
     int n = (int)MIN((int64_t)db_rows(r), f.limit);

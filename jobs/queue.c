@@ -6,8 +6,8 @@
  *   {queue}:overflow:LANE         the lane was full once; only the sweep feeds it
  * A lane is capped, so a backlog of ten million rows costs Redis as much as one of ten thousand. A
  * take is Redis' own BZMPOP (since 7.0) over the lanes in order of priority, from one lane as many
- * as there are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable and
- * the sweep pushes it again. */
+ * as there are idle workers. Whoever pops an id and dies loses nothing: the row is still runnable
+ * and the sweep pushes it again. */
 #include "jobs/queue.h"
 
 #include <stdio.h>
@@ -211,8 +211,8 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
     timeout_ms = MAX(1, MIN(timeout_ms, 1000)); /* 0 would wait for ever */
     if (pop(cx, jobs, high_only, timeout_ms, max, &r) != CODE_OK)
         return pause_away(cx, timeout_ms);
-    bool any = r.type == KV_ARRAY && r.n == 2 && r.items[0].type == KV_TEXT &&
-               r.items[1].type == KV_ARRAY;
+    bool any =
+        r.type == KV_ARRAY && r.n == 2 && r.items[0].type == KV_TEXT && r.items[1].type == KV_ARRAY;
     /* Nothing in time, or [lane, [[member, score]...]]. */
     for (size_t i = 0; any && i < r.items[1].n && n < max; i++) {
         const struct kv_reply *pair = &r.items[1].items[i];

@@ -1,17 +1,18 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* dispatch.c - threads that take ids from the lanes, claim them and give them to idle workers
  * (dispatch.h).
  *
  * One of them has the turn: it waits for idle workers and for ids. With these in hand it leaves the
- * turn to the next and claims, so that Redis and PostgreSQL work at the same time. (Leader/Followers:
- * Schmidt et al., "Pattern-Oriented Software Architecture" volume 2, 2000.) It takes only when a
- * worker is idle, and never more than there are. General workers take from every lane; when only
- * high-priority workers are idle it waits for the high lane alone, and a general worker that becomes
- * idle meanwhile wakes it (pool.c). An id is a hint: what cannot be claimed was stale, but for one
- * case: a job that crashed a worker before is claimed only by a pool that runs nothing else, and then
- * runs alone. Such an id comes back by the sweep; seen again, the pool is left to drain for it, so it
- * waits for the running jobs and for nothing more. Invariants: a claim for an empty pool, which may be
- * such a job's, is made within the turn; no wait is longer than a second. Redis or PostgreSQL away is
- * logged once an outage. */
+ * turn to the next and claims, so that Redis and PostgreSQL work at the same time.
+ * (Leader/Followers: Schmidt et al., "Pattern-Oriented Software Architecture" volume 2, 2000.) It
+ * takes only when a worker is idle, and never more than there are. General workers take from every
+ * lane; when only high-priority workers are idle it waits for the high lane alone, and a general
+ * worker that becomes idle meanwhile wakes it (pool.c). An id is a hint: what cannot be claimed was
+ * stale, but for one case: a job that crashed a worker before is claimed only by a pool that runs
+ * nothing else, and then runs alone. Such an id comes back by the sweep; seen again, the pool is
+ * left to drain for it, so it waits for the running jobs and for nothing more. Invariants: a claim
+ * for an empty pool, which may be such a job's, is made within the turn; no wait is longer than a
+ * second. Redis or PostgreSQL away is logged once an outage. */
 #include "workers/dispatch.h"
 
 #include <stdlib.h>

@@ -8,9 +8,9 @@
  * that end at once is run by the few threads that are awake. (The Go scheduler wakes its threads
  * so: runtime/proc.go, "Worker thread parking/unparking".) Invariants: a slot is given a job only
  * while it is idle and only by the dispatcher; claim and attempt belong to the dispatcher while the
- * slot is idle or reserved, to its runner while it runs, to the finisher while its completion is written;
- * while slots wait and runners sleep, one is on its way; runners stay until nothing is busy. Not
- * here: what a job does (task.c), which job (dispatch.c), leases (keeper.c). */
+ * slot is idle or reserved, to its runner while it runs, to the finisher while its completion is
+ * written; while slots wait and runners sleep, one is on its way; runners stay until nothing is
+ * busy. Not here: what a job does (task.c), which job (dispatch.c), leases (keeper.c). */
 #include "workers/pool.h"
 
 #include <stddef.h>
