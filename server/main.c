@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "server/admin.h"
 #include "server/boot.h"
+#include "server/footprint.h"
 #include "server/handlers.h"
 #include "server/hub.h"
 #include "server/methods.h"
@@ -164,6 +165,7 @@ static int serve(struct ctx *cx, struct parts *p, const sigset_t *stop, const si
     raise_file_limit();
     bool started = start_parts(cx, p) == CODE_OK;
     if (started) {
+        footprint_settle();
         admin_set_ready(p->admin, true, NULL);
         log_info(NULL, "localrag-server %s serves gRPC on %s:%d and REST on %s:%lld",
                  LOCALRAG_VERSION, p->settings->host, rpc_port(p->rpc), p->settings->host,
@@ -233,6 +235,7 @@ static int configure_and_run(struct ctx *cx, enum action action)
 int main(int argc, char **argv)
 {
     enum action action;
+    footprint_begin();
     if (!parse(argc, argv, &action))
         return EXIT_CONFIGURATION;
     if (action == ACTION_HELP) {
