@@ -76,6 +76,13 @@ static int entries(const char *path)
     return n;
 }
 
+static void nothing_is_known_of_a_root_that_is_not_there(void **state)
+{
+    (void)state;
+    assert_false(blob_syncs_together("/nonexistent/root")); /* and that is not remembered */
+    assert_false(blob_syncs_together(root));
+}
+
 static void a_committed_blob_is_whole_and_where_its_path_says(void **state)
 {
     (void)state;
@@ -223,6 +230,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(nothing_is_known_of_a_root_that_is_not_there),
         TEST(a_committed_blob_is_whole_and_where_its_path_says),
         TEST(nothing_is_seen_before_the_commit_and_an_abort_leaves_nothing),
         TEST(a_commit_that_fails_leaves_nothing),
