@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clk.h"
 #include "base/log.h"
 #include "base/pbjson.h"
 #include "base/str.h"
@@ -185,12 +186,14 @@ static enum code purge(struct ctx *cx, struct jobs *jobs, const struct job_claim
                        struct maintenance *m)
 {
     struct retention r;
+    int64_t began_us = clk_mono_us();
     TRY(db_begin(cx, jobs->db));
     TRY(retention_slice(cx, jobs, jobs->settings->job_retention_ms, &r));
     m->removed_jobs += r.jobs;
     m->more = r.more;
     TRY(note(cx, jobs, claim, m));
     TRY(db_commit(cx, jobs->db));
+    m->rest_ms = retention_rest_ms(clk_mono_us() - began_us);
     retention_remove_files(jobs, &r, &m->removed_files, &m->freed_bytes);
     return CODE_OK;
 }

@@ -27,6 +27,7 @@ struct maintenance { /* of one run; memory of the begin call */
     bool listing; /* this run has listed some */
     char listed[37]; /* orphans: the last folder that was looked at; "": all were */
     bool more; /* another slice has something to do */
+    int rest_ms; /* to be left to others before it */
 };
 
 /* Where the job's earlier runs were. CLAIM_LOST; INVALID_ARGUMENT: somebody edited the row. */

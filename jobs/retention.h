@@ -5,7 +5,7 @@
 
 #include "jobs/jobs.h"
 
-enum { RETENTION_SLICE = 500 };
+enum { RETENTION_SLICE = 200 };
 
 struct retention {
     int64_t jobs; /* rows removed, files of batches too */
@@ -18,6 +18,10 @@ struct retention {
  * What it gives lives in cx. */
 enum code retention_slice(struct ctx *cx, struct jobs *jobs, int64_t age_ms,
                           struct retention *ret) MUST_CHECK;
+
+/* How long to leave the database to others after a slice, its commit included, that took took_us.
+ */
+int retention_rest_ms(int64_t took_us);
 
 /* After the commit: the files of the removed jobs. Adds to the counts; a crash before or in the
  * middle leaves orphans, which maintenance finds. */

@@ -4,7 +4,8 @@
  * Parts in any order: `file` (once, with a name), and the small ones `metadata` (a JSON object),
  * `priority`, `password`, `languages`. The file's bytes go on to server/upload.h on the daemon's
  * thread as they come (into the page cache; memory does not grow with the file); reading metadata
- * and fsync are a task of the handlers, the job another, for all uploads that wait together.
+ * and fsync are a task of the handlers, the job another, for all uploads that wait together. Small
+ * files have only that one.
  * However the request ends, rest_upload_close removes what has not become a job.
  *
  * Sizes are refused from Content-Length before the first byte where the client gave it. Types and
@@ -185,7 +186,7 @@ bool rest_upload_open(struct request *r)
     return read_head(r, u) == CODE_OK;
 }
 
-static enum code store(struct request *r)
+static enum code check(struct request *r)
 {
     struct ctx *cx = &r->cx;
     struct rest_upload *u = r->upload;
@@ -200,7 +201,7 @@ static enum code store(struct request *r)
     u->answer = pbjson_new(cx, r->match.method->output);
     if (!u->answer)
         return CODE_OUT_OF_MEMORY;
-    return upload_store(cx, u->upload, &u->metadata);
+    return upload_check(cx, u->upload, &u->metadata);
 }
 
 static void finish(struct request *r)
@@ -216,11 +217,15 @@ static_assert((int)HANDLERS_MAX_GROUP <= (int)JOBS_MAX_SUBMIT, "a group is submi
 static void submit_many(struct task **tasks, int n, struct jobs *jobs)
 {
     struct upload_submission all[HANDLERS_MAX_GROUP];
+    int count = 0;
     for (int i = 0; i < n; i++) {
         struct request *r = rest_of(tasks[i]);
-        all[i] = (struct upload_submission){&r->cx, r->upload->upload, (void *)r->upload->answer};
+        struct upload *u = r->upload->upload;
+        if (upload_is_stored(u) || check(r) == CODE_OK)
+            all[count++] = (struct upload_submission){&r->cx, u, (void *)r->upload->answer};
     }
-    upload_submit_many(jobs, all, n);
+    if (count)
+        upload_submit_many(jobs, all, count);
     for (int i = 0; i < n; i++)
         finish(rest_of(tasks[i]));
 }
@@ -234,7 +239,7 @@ static void run(struct task *task, struct jobs *jobs)
 {
     (void)jobs;
     struct request *r = rest_of(task);
-    if (store(r) != CODE_OK) {
+    if (check(r) != CODE_OK || upload_store(&r->cx, r->upload->upload) != CODE_OK) {
         finish(r);
         return;
     }
@@ -264,7 +269,11 @@ enum MHD_Result rest_upload_step(struct request *r, const char *data, size_t *le
     }
     if (r->done)
         return rest_reply_outcome(r);
-    return check_form(r) == CODE_OK ? rest_submit(r, run) : rest_reply_outcome(r);
+    if (check_form(r) != CODE_OK)
+        return rest_reply_outcome(r);
+    bool waits = upload_waits_for_others(r->upload->upload);
+    r->task.run_many = waits ? submit_many : NULL;
+    return rest_submit(r, waits ? submit_one : run);
 }
 
 void rest_upload_close(struct request *r)

@@ -5,7 +5,8 @@
  * the poller, so that a small upload costs one hand-over to a handler thread, not one a message;
  * any other is a step on such a thread. The next message is asked for only when that is done: a
  * slow client holds no thread, a fast one is held back by HTTP/2 flow control, and memory is one
- * message a call. The job itself is made for all uploads together that wait for it.
+ * message a call. The job itself, and a small file, is made for all uploads together that wait for
+ * it.
  *
  * A stream that ends because the client sent everything and one that ends because the client is
  * gone look the same at first (no more messages; the cancellation may be told a moment later). An
@@ -33,7 +34,7 @@ struct upload_call {
 static void advance(struct rpc_call *call);
 static bool is_quick(struct rpc_call *call);
 static void next_message(struct task *task, struct jobs *jobs);
-static void store(struct task *task, struct jobs *jobs);
+static void probed(struct rpc_call *call, bool ok);
 
 static void give_up(struct rpc_call *call, enum code code)
 {
@@ -67,13 +68,6 @@ static void received(struct rpc_call *call, bool ok)
         advance(call);
     else
         step(call, next_message);
-}
-
-static void probed(struct rpc_call *call, bool ok)
-{
-    struct upload_call *u = call->state;
-    u->whole = ok;
-    step(call, store);
 }
 
 static enum code take_metadata(struct rpc_call *call, struct upload_call *u)
@@ -188,6 +182,14 @@ static void next_message(struct task *task, struct jobs *jobs)
 
 static_assert((int)HANDLERS_MAX_GROUP <= (int)JOBS_MAX_SUBMIT, "a group is submitted at once");
 
+static enum code check(struct rpc_call *call)
+{
+    struct upload_call *u = call->state;
+    if (!u->whole || rpc_call_cancelled(call))
+        return CODE_CANCELLED;
+    return upload_is_stored(u->upload) ? CODE_OK : upload_check(&call->cx, u->upload, u->metadata);
+}
+
 static void submit_many(struct task **tasks, int n, struct jobs *jobs)
 {
     struct upload_submission all[HANDLERS_MAX_GROUP];
@@ -196,8 +198,9 @@ static void submit_many(struct task **tasks, int n, struct jobs *jobs)
     for (int i = 0; i < n; i++) {
         struct rpc_call *call = rpc_call_of(tasks[i]);
         struct upload_call *u = call->state;
-        if (rpc_call_cancelled(call)) {
-            give_up(call, CODE_CANCELLED);
+        enum code code = check(call);
+        if (code != CODE_OK) {
+            give_up(call, code);
             continue;
         }
         localrag__v1__upload_document_response__init(&u->out);
@@ -222,22 +225,35 @@ static void submit_one(struct task *task, struct jobs *jobs)
     submit_many(&task, 1, jobs);
 }
 
+static void submit_with_others(struct rpc_call *call)
+{
+    call->task.run_many = submit_many;
+    step(call, submit_one);
+}
+
 static void store(struct task *task, struct jobs *jobs)
 {
     (void)jobs;
     struct rpc_call *call = rpc_call_of(task);
     struct upload_call *u = call->state;
-    if (!u->whole || rpc_call_cancelled(call)) {
-        give_up(call, CODE_CANCELLED);
-        return;
-    }
-    enum code code = upload_store(&call->cx, u->upload, u->metadata);
+    enum code code = check(call);
+    if (code == CODE_OK)
+        code = upload_store(&call->cx, u->upload);
     if (code != CODE_OK) {
         give_up(call, code);
         return;
     }
-    call->task.run_many = submit_many;
-    step(call, submit_one);
+    submit_with_others(call);
+}
+
+static void probed(struct rpc_call *call, bool ok)
+{
+    struct upload_call *u = call->state;
+    u->whole = ok;
+    if (upload_waits_for_others(u->upload))
+        submit_with_others(call);
+    else
+        step(call, store);
 }
 
 void rpc_upload_start(struct rpc_call *call)

@@ -3,10 +3,10 @@
  *
  * gRPC and REST drive it the same way: begin, write as bytes arrive, store, submit. Memory is the
  * first 64 KiB for the signature table, whatever the size, and a spool for what is very large; what
- * is no larger than 64 KiB touches the disk only when it is stored. Storing is done by each upload
- * on its own thread, since file systems let fsyncs that come at the same time share a commit of
- * their journal; what is left, the root's fsync, the commit and the push, is done once for all that
- * wait.
+ * is no larger than 64 KiB touches the disk only when it is stored. That is done once for all that
+ * wait, as what follows, the root's fsync, the commit and the push; or, what is large, and all
+ * where one sync for many files is not to be had, by each upload on its own thread: file systems
+ * let fsyncs that come at the same time share some of their work too.
  *
  * Until jobs_submit_many has committed, the blob is a temp file or a file nobody knows, and
  * upload_abort removes it: an upload that does not answer with a job id leaves nothing behind. */
@@ -28,6 +28,7 @@ enum {
     MAX_METADATA = 64 * 1024,
     MAX_KEY = 255,
     MAX_LANGUAGES = 16,
+    TOGETHER_FROM = 4, /* files from which a sync of the file system costs less than their fsyncs */
     SPOOL_FROM = 16 << 20, /* bytes from which threads of its own are worth it */
 };
 
@@ -189,28 +190,7 @@ static enum code check_languages(struct ctx *cx, const Localrag__V1__UploadMetad
     return CODE_OK;
 }
 
-static enum code store(struct ctx *cx, struct upload *u)
-{
-    struct job_submission *s = &u->job;
-    if (u->blob) {
-        if (u->spool)
-            TRY(spool_finish(cx, u->spool));
-        TRY(blob_commit(cx, u->blob, s->job_id, s->file_name, &s->file_path));
-    } else {
-        TRY(digest_new(cx, &u->digest));
-        digest_add(u->digest, u->head, u->head_len);
-        TRY(blob_put(cx, u->settings->uploads_path, s->job_id, s->file_name, u->head, u->head_len,
-                     &s->file_path));
-    }
-    if (!(u->orphan = strdup(s->file_path)))
-        blob_remove(s->file_path);
-    digest_hex(u->digest, u->hash);
-    s->content_hash = u->hash;
-    s->file_size = u->size;
-    return u->orphan ? CODE_OK : ctx_oom(cx);
-}
-
-enum code upload_store(struct ctx *cx, struct upload *u,
+enum code upload_check(struct ctx *cx, struct upload *u,
                        const Localrag__V1__UploadMetadata *metadata)
 {
     struct job_submission *s = &u->job;
@@ -228,7 +208,76 @@ enum code upload_store(struct ctx *cx, struct upload *u,
     if (*metadata->password)
         TRY(crypt_seal(cx, u->settings->secret_key_file, u->job_id, metadata->password,
                        &s->sealed_password, &s->sealed_password_len));
-    return store(cx, u);
+    return CODE_OK;
+}
+
+/* ---- into the store ---- */
+
+/* The file at `path` is this upload's: until it is a job's, upload_abort removes it. */
+static enum code own(struct ctx *cx, struct upload *u, const char *path)
+{
+    u->orphan = strdup(path);
+    if (!u->orphan) {
+        blob_remove(path);
+        return ctx_oom(cx);
+    }
+    digest_hex(u->digest, u->hash);
+    u->job.file_path = path;
+    u->job.content_hash = u->hash;
+    u->job.file_size = u->size;
+    return CODE_OK;
+}
+
+static enum code store_file(struct ctx *cx, struct upload *u)
+{
+    const char *path;
+    if (u->spool)
+        TRY(spool_finish(cx, u->spool));
+    TRY(blob_commit(cx, u->blob, u->job.job_id, u->job.file_name, &path));
+    return own(cx, u, path);
+}
+
+/* Those that are in memory still. */
+static void store_small(struct upload_submission *all, int n)
+{
+    struct blob_put puts[JOBS_MAX_SUBMIT];
+    struct upload *of[JOBS_MAX_SUBMIT];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        struct upload *u = all[i].upload;
+        if (u->orphan || digest_new(all[i].cx, &u->digest) != CODE_OK)
+            continue;
+        digest_add(u->digest, u->head, u->head_len);
+        of[count] = u;
+        puts[count++] = (struct blob_put){.cx = all[i].cx,
+                                          .job_id = u->job.job_id,
+                                          .name = u->job.file_name,
+                                          .data = u->head,
+                                          .len = u->head_len};
+    }
+    const char *root = count ? of[0]->settings->uploads_path : "";
+    blob_put_many(root, puts, count, count >= TOGETHER_FROM && blob_syncs_together(root));
+    for (int i = 0; i < count; i++)
+        if (puts[i].path)
+            (void)!own(puts[i].cx, of[i], puts[i].path); /* a failure is recorded */
+}
+
+bool upload_waits_for_others(const struct upload *u)
+{
+    return !u->blob && blob_syncs_together(u->settings->uploads_path);
+}
+
+bool upload_is_stored(const struct upload *u)
+{
+    return u->orphan != NULL;
+}
+
+enum code upload_store(struct ctx *cx, struct upload *u)
+{
+    if (u->blob)
+        return store_file(cx, u);
+    store_small(&(struct upload_submission){.cx = cx, .upload = u}, 1);
+    return cx->failure.code;
 }
 
 /* ---- the job ---- */
@@ -251,25 +300,35 @@ static enum code answer(struct ctx *cx, const struct job_submission *s,
     return cx->failure.code;
 }
 
-static enum code sync_root(struct upload_submission *all, int n)
+/* Those whose bytes are durable; the others have their failure. */
+static int make_durable(struct upload_submission *all, int n, struct upload_submission **ret_good)
 {
-    struct ctx *cx = all[0].cx;
-    enum code code = blob_sync_root(cx, all[0].upload->settings->uploads_path);
-    for (int i = 1; code != CODE_OK && i < n; i++)
-        (void)ctx_fail(all[i].cx, code, "%s", ctx_message(cx));
-    return code;
+    int good = 0;
+    store_small(all, n);
+    for (int i = 0; i < n; i++)
+        if (all[i].cx->failure.code == CODE_OK)
+            ret_good[good++] = &all[i];
+    if (!good)
+        return 0;
+    struct ctx *cx = ret_good[0]->cx;
+    enum code code = blob_sync_root(cx, ret_good[0]->upload->settings->uploads_path);
+    for (int i = 1; code != CODE_OK && i < good; i++)
+        (void)ctx_fail(ret_good[i]->cx, code, "%s", ctx_message(cx));
+    return code == CODE_OK ? good : 0;
 }
 
 void upload_submit_many(struct jobs *jobs, struct upload_submission *all, int n)
 {
     struct job_submit submits[JOBS_MAX_SUBMIT];
-    if (sync_root(all, n) != CODE_OK)
+    struct upload_submission *good[JOBS_MAX_SUBMIT];
+    n = make_durable(all, n, good);
+    if (!n)
         return;
     for (int i = 0; i < n; i++)
-        submits[i] = (struct job_submit){.cx = all[i].cx, .in = &all[i].upload->job};
+        submits[i] = (struct job_submit){.cx = good[i]->cx, .in = &good[i]->upload->job};
     jobs_submit_many(jobs, submits, n);
     for (int i = 0; i < n; i++) {
-        struct upload *u = all[i].upload;
+        struct upload *u = good[i]->upload;
         const struct job_submitted *done = &submits[i].out;
         /* Unsure: a job without its file would be worse than a file without its job. */
         if (done->job_id ? !done->existed : done->unsure) {
@@ -277,7 +336,7 @@ void upload_submit_many(struct jobs *jobs, struct upload_submission *all, int n)
             u->orphan = NULL;
         }
         if (done->job_id)
-            (void)!answer(all[i].cx, &u->job, done, all[i].out); /* a failure is recorded */
+            (void)!answer(good[i]->cx, &u->job, done, good[i]->out); /* a failure is recorded */
     }
 }
 

@@ -5,7 +5,8 @@
  * fsynced before (fsync(2): a file's own fsync does not make its directory entry durable). Nobody
  * looks for a blob before that row, so it needs no rename(2) to appear at once, and the rename of a
  * large one comes before the fsyncs: a journaling file system then writes entry and inode in one
- * transaction. The root's is a call of its own, so that many blobs can share it.
+ * transaction. The root's is a call of its own, so that many blobs can share it. Many small ones at
+ * a time share one syncfs(2) instead, where and when that is good (blob_sync.c).
  *
  * A blob is read soon after it was written, from the page cache; not so a very large one, which
  * would only drive out what the database needs there. What its writer gives in aligned pieces goes
@@ -210,15 +211,11 @@ int64_t blob_size(const struct blob *b)
     return b->written;
 }
 
-struct place {
-    const char *folder, *path;
-};
-
 /* The job's folder, and where its blob goes. */
 static enum code make_place(struct ctx *cx, const char *root, const char *job_id, const char *name,
-                            struct place *ret_place)
+                            struct blob_place *ret_place)
 {
-    struct place place = {.folder = ctx_printf(cx, "%s/%s", root, job_id)};
+    struct blob_place place = {.folder = ctx_printf(cx, "%s/%s", root, job_id)};
     place.path = place.folder ? ctx_printf(cx, "%s/%s", place.folder, name) : NULL;
     if (!place.path)
         return cx->failure.code;
@@ -229,13 +226,13 @@ static enum code make_place(struct ctx *cx, const char *root, const char *job_id
     return CODE_OK;
 }
 
-static void clear_place(const struct place *place)
+static void clear_place(const struct blob_place *place)
 {
     unlink(place->path);
     (void)rmdir(place->folder);
 }
 
-static enum code sync_blob(struct ctx *cx, int fd, const struct place *place)
+static enum code sync_blob(struct ctx *cx, int fd, const struct blob_place *place)
 {
     if (fsync(fd) != 0)
         return file_error(cx, "sync", place->path);
@@ -245,7 +242,7 @@ static enum code sync_blob(struct ctx *cx, int fd, const struct place *place)
 enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
                       const char **ret_path)
 {
-    struct place place;
+    struct blob_place place;
     TRY(make_place(cx, b->root, job_id, name, &place));
     enum code code = CODE_OK;
     if (rename(b->temp, place.path) != 0)
@@ -262,27 +259,41 @@ enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const 
     return CODE_OK;
 }
 
-enum code blob_put(struct ctx *cx, const char *root, const char *job_id, const char *name,
-                   const void *data, size_t len, const char **ret_path)
+static enum code put(const char *root, struct blob_put *p)
 {
-    struct place place;
-    TRY(make_place(cx, root, job_id, name, &place));
-    enum code code = CODE_OK;
-    int fd = open(place.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0)
-        code = file_error(cx, "create", place.path);
-    if (code == CODE_OK)
-        code = write_all(cx, fd, place.path, data, len);
-    if (code == CODE_OK)
-        code = sync_blob(cx, fd, &place);
+    p->path = NULL;
+    p->place = (struct blob_place){0};
+    p->fd = -1;
+    TRY(make_place(p->cx, root, p->job_id, p->name, &p->place));
+    p->fd = open(p->place.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (p->fd < 0)
+        return file_error(p->cx, "create", p->place.path);
+    return write_all(p->cx, p->fd, p->place.path, p->data, p->len);
+}
+
+static void put_end(struct blob_put *p, bool synced)
+{
+    if (p->cx->failure.code == CODE_OK && !synced)
+        (void)!sync_blob(p->cx, p->fd, &p->place); /* a failure is recorded */
+    if (p->fd >= 0)
+        close(p->fd);
+    if (p->cx->failure.code == CODE_OK)
+        p->path = p->place.path;
+    else if (p->place.path)
+        clear_place(&p->place);
+}
+
+void blob_put_many(const char *root, struct blob_put *all, int n, bool together)
+{
+    /* Opened before the writes: it reports what has failed since. */
+    int fd = together ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    for (int i = 0; i < n; i++)
+        (void)!put(root, &all[i]); /* a failure is recorded */
+    bool synced = fd >= 0 && syncfs(fd) == 0; /* else each finds out for itself */
+    for (int i = 0; i < n; i++)
+        put_end(&all[i], synced);
     if (fd >= 0)
         close(fd);
-    if (code != CODE_OK) {
-        clear_place(&place);
-        return code;
-    }
-    *ret_path = place.path;
-    return CODE_OK;
 }
 
 enum code blob_sync_root(struct ctx *cx, const char *root)

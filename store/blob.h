@@ -28,9 +28,27 @@ int64_t blob_size(const struct blob *b);
 enum code blob_commit(struct ctx *cx, struct blob *b, const char *job_id, const char *name,
                       const char **ret_path) MUST_CHECK;
 
-/* A small blob in one go: as blob_create, _write, _commit and _close, without a temp file. */
-enum code blob_put(struct ctx *cx, const char *root, const char *job_id, const char *name,
-                   const void *data, size_t len, const char **ret_path) MUST_CHECK;
+struct blob_place {
+    const char *folder, *path;
+};
+
+/* Small blobs in one go, each as by blob_create, _write, _commit and _close but without a temp
+ * file. Each has its path (in its ctx's arena) or its failure. `together`: with one sync of the
+ * file system, see blob_syncs_together. */
+struct blob_put {
+    struct ctx *cx;
+    const char *job_id, *name;
+    const void *data;
+    size_t len;
+    const char *path; /* out; NULL: it failed */
+    struct blob_place place; /* blob.c's, and the next */
+    int fd;
+};
+void blob_put_many(const char *root, struct blob_put *all, int n, bool together);
+
+/* Whether one sync of the file system is now a good thing for several small blobs: else they are
+ * better put by calls at the same time. Does not block. */
+bool blob_syncs_together(const char *root);
 
 /* fsyncs the root, once for all blobs that were committed or put before: now they are durable. */
 enum code blob_sync_root(struct ctx *cx, const char *root) MUST_CHECK;

@@ -54,6 +54,8 @@ enum code run_maintenance(struct task *t)
         TRY(task_check(t->cx, t));
         if (m.more && clk_mono_ms() >= until)
             return task_step(t, give_back, NULL);
+        if (m.more)
+            task_pause(t, m.rest_ms);
     }
     TRY(task_step(t, complete, &m));
     struct ctx cx;

@@ -123,18 +123,18 @@ static void another_claim_goes_on_behind_the_last_slice(void **state)
     struct job_claim first = fixture_claim(pool, id);
     OK(&fx.cx, maintenance_begin(&fx.cx, fx.jobs, &first, &m));
     OK(&fx.cx, maintenance_slice(&fx.cx, fx.jobs, &first, &m));
-    assert_int_equal(m.removed_jobs, 500);
+    assert_int_equal(m.removed_jobs, 200);
     assert_string_equal(fixture_sql("SELECT progress_message FROM processing_jobs WHERE job_id = "
                                     "'%s'",
                                     id),
-                        "Removed 500 jobs and 0 files");
+                        "Removed 200 jobs and 0 files");
     fixture_sql("UPDATE worker_pools SET dead_at = now()"); /* its worker dies */
     fixture_sweep();
     fixture_pool(1, pool);
     struct job_claim second = fixture_claim(pool, id);
     FAILS(&fx.cx, CODE_CLAIM_LOST, maintenance_slice(&fx.cx, fx.jobs, &first, &m));
     OK(&fx.cx, maintenance_begin(&fx.cx, fx.jobs, &second, &m));
-    assert_int_equal(m.removed_jobs, 500);
+    assert_int_equal(m.removed_jobs, 200);
     while (m.more)
         OK(&fx.cx, maintenance_slice(&fx.cx, fx.jobs, &second, &m));
     OK(&fx.cx, maintenance_complete(&fx.cx, fx.jobs, &second, &m));

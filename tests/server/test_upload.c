@@ -74,7 +74,8 @@ static void end(void)
 static enum code finish(struct jobs *jobs)
 {
     struct upload_submission one = {&fx.cx, u, &out};
-    TRY(upload_store(&fx.cx, u, &meta));
+    TRY(upload_check(&fx.cx, u, &meta));
+    TRY(upload_store(&fx.cx, u));
     upload_submit_many(jobs, &one, 1);
     return fx.cx.failure.code;
 }
@@ -129,6 +130,38 @@ static void an_upload_becomes_a_file_and_a_job(void **state)
         fixture_sql("SELECT job_id || ' ' || status || ' ' || priority || ' ' || "
                     "(payload->>'content_type') || ' ' || content_hash FROM processing_jobs"),
         ctx_printf(&fx.cx, "%s pending high application/pdf %s", out.job_id, out.content_hash));
+}
+
+/* Enough of them for one sync of the file system, where there is such a thing. */
+static void uploads_that_wait_together_have_a_file_and_a_job_each(void **state)
+{
+    (void)state;
+    enum { N = 10 };
+    struct ctx contexts[N];
+    struct upload *uploads[N];
+    Localrag__V1__UploadDocumentResponse answers[N];
+    struct upload_submission all[N];
+    for (int i = 0; i < N; i++) {
+        ctx_init(&contexts[i], CTX_DEFAULT_LIMIT);
+        OK(&contexts[i], upload_begin(&contexts[i], &fx.settings, &uploads[i]));
+        OK(&contexts[i], upload_write(&contexts[i], uploads[i], pdf, sizeof(pdf) - 1 - (size_t)i));
+        OK(&contexts[i], upload_check(&contexts[i], uploads[i], &meta));
+        localrag__v1__upload_document_response__init(&answers[i]);
+        all[i] = (struct upload_submission){&contexts[i], uploads[i], &answers[i]};
+    }
+    OK(&contexts[0], upload_store(&contexts[0], uploads[0])); /* one is stored already */
+    assert_int_equal(files(), 1);
+    upload_submit_many(fx.jobs, all, N);
+    for (int i = 0; i < N; i++) {
+        struct stat st;
+        OK(&contexts[i], contexts[i].failure.code);
+        assert_int_equal(stat(answers[i].file_path, &st), 0);
+        assert_int_equal(st.st_size, (int)sizeof(pdf) - 1 - i);
+        upload_abort(uploads[i]);
+        ctx_done(&contexts[i]);
+    }
+    assert_int_equal(files(), N);
+    assert_int_equal(fixture_number("SELECT count(DISTINCT content_hash) FROM processing_jobs"), N);
 }
 
 static void too_large_is_known_in_the_middle(void **state)
@@ -213,7 +246,9 @@ static void an_upload_that_is_cut_leaves_nothing(void **state)
     assert_int_equal(files(), 0);
     OK(&fx.cx, upload_begin(&fx.cx, &fx.settings, &u));
     OK(&fx.cx, upload_write(&fx.cx, u, pdf, sizeof(pdf) - 1));
-    OK(&fx.cx, upload_store(&fx.cx, u, &meta));
+    OK(&fx.cx, upload_check(&fx.cx, u, &meta));
+    assert_int_equal(files(), 0);
+    OK(&fx.cx, upload_store(&fx.cx, u));
     assert_int_equal(files(), 1);
     end();
     assert_int_equal(files(), 0);
@@ -303,7 +338,7 @@ static void what_the_client_says_about_it_is_checked(void **state)
     CONTAINS(refused(CODE_INVALID_ARGUMENT, send_pdf()), "languages");
     meta.n_languages = 16;
     OK(&fx.cx, send_pdf());
-    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, upload_store(&fx.cx, u, NULL));
+    FAILS(&fx.cx, CODE_INVALID_ARGUMENT, upload_check(&fx.cx, u, NULL));
 }
 
 static void metadata_is_stored_as_json_up_to_64_kilobytes(void **state)
@@ -402,6 +437,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(an_upload_becomes_a_file_and_a_job),
+        TEST(uploads_that_wait_together_have_a_file_and_a_job_each),
         TEST(too_large_is_known_in_the_middle),
         TEST(a_very_large_one_is_the_file_that_was_sent),
         TEST(a_type_nobody_reads_is_refused_before_the_rest_has_come),

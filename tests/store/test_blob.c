@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "store/blob.h"
 
 #define ID "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -75,6 +76,13 @@ static int entries(const char *path)
     return n;
 }
 
+static void nothing_is_known_of_a_root_that_is_not_there(void **state)
+{
+    (void)state;
+    assert_false(blob_syncs_together("/nonexistent/root")); /* and that is not remembered */
+    assert_false(blob_syncs_together(root));
+}
+
 static void a_committed_blob_is_whole_and_where_its_path_says(void **state)
 {
     (void)state;
@@ -126,6 +134,44 @@ static void a_commit_that_fails_leaves_nothing(void **state)
     blob_close(b);
     assert_int_equal(files(), 0);
     assert_int_equal(entries(root), 1); /* the job's folder is gone too */
+}
+
+static void small_blobs_are_put_together_and_one_that_cannot_be_is_alone_in_that(void **state)
+{
+    (void)state;
+    enum { N = 9, BAD = 4 };
+    struct ctx contexts[N];
+    struct blob_put puts[N];
+    char ids[N][37], longest[300];
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            str_uuid(ids[i]);
+            ctx_init(&contexts[i], CTX_DEFAULT_LIMIT);
+            puts[i] = (struct blob_put){.cx = &contexts[i],
+                                        .job_id = ids[i],
+                                        .name = i == BAD ? longest : "a.txt",
+                                        .data = ids[i],
+                                        .len = (size_t)i};
+        }
+        blob_put_many(root, puts, N, round > 0);
+        OK(&cx, blob_sync_root(&cx, root));
+        for (int i = 0; i < N; i++) {
+            struct stat st;
+            if (i == BAD) {
+                FAILS(&contexts[i], CODE_UNAVAILABLE, contexts[i].failure.code);
+                assert_null(puts[i].path);
+            } else {
+                OK(&contexts[i], contexts[i].failure.code);
+                assert_int_equal(stat(puts[i].path, &st), 0);
+                assert_int_equal(st.st_size, i);
+            }
+            ctx_done(&contexts[i]);
+        }
+        assert_int_equal(files(), (round + 1) * (N - 1));
+        assert_int_equal(entries(root), (round + 1) * (N - 1)); /* no empty folder is left */
+    }
 }
 
 static void removing_takes_the_folder_along_and_a_missing_blob_is_fine(void **state)
@@ -184,9 +230,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(nothing_is_known_of_a_root_that_is_not_there),
         TEST(a_committed_blob_is_whole_and_where_its_path_says),
         TEST(nothing_is_seen_before_the_commit_and_an_abort_leaves_nothing),
         TEST(a_commit_that_fails_leaves_nothing),
+        TEST(small_blobs_are_put_together_and_one_that_cannot_be_is_alone_in_that),
         TEST(removing_takes_the_folder_along_and_a_missing_blob_is_fine),
         TEST(a_full_disk_is_told_apart),
         TEST(a_root_that_cannot_be_made_is_named),
