@@ -194,7 +194,7 @@ idle:
         STRAY(0) -> leave(pending); row[j].due = 1; goto idle }
     :: atomic {
         STRAY(1) -> j = 1; leave(pending); row[j].due = 1; j = 0; goto idle }
-    :: atomic { /* BZPOPMIN: this process alone has the id now */
+    :: atomic { /* BZMPOP: this process alone has the ids now */
 #ifdef LIVE
         QUIET && (lane[0] || lane[1]) ->
 #endif
