@@ -292,7 +292,7 @@ def watching(text):
     for name, way in ways.items():
         threads.append(threading.Thread(target=collect, args=(name, way), daemon=True))
         threads[-1].start()
-    for _ in range(4 if grpc else 2):  # the first event of a single watch, the beginning of one of all
+    for _ in ways:  # the first event of a single watch, the beginning of one of all
         open_now.acquire(timeout=30)
     workers("start", "StartWorkers")
     for thread in threads:
