@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* finisher.h - one thread that writes the ends of jobs, those that come together in one commit. */
+/* finisher.h - writes the ends of jobs, those that come together in one commit. */
 #ifndef WORKERS_FINISHER_H
 #define WORKERS_FINISHER_H
 
@@ -7,7 +7,7 @@
 
 struct finisher;
 
-/* `written` is called in the finisher's thread for each list that was written, whatever became of
+/* `written` is called in one of its threads for each list that was written, whatever became of
  * it; the finishes are the callee's again. It borrows `jobs`. */
 enum code finisher_start(struct ctx *cx, const struct settings *settings,
                          void (*written)(void *arg, struct jobs *jobs, struct job_finish *first),

@@ -174,7 +174,7 @@ static void *runner_main(void *arg)
     return NULL;
 }
 
-/* In the finisher's thread. */
+/* In a thread of the finisher. */
 static void written(void *arg, struct jobs *jobs, struct job_finish *first)
 {
     struct pool *pool = arg;
