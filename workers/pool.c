@@ -441,7 +441,7 @@ void pool_report(struct pool *pool, struct pool_worker *out)
                                       .processed = slot->processed,
                                       .failed = slot->failed};
         memcpy(out[i].name, slot->name, sizeof(out[i].name));
-        if (!slot->busy)
+        if (!slot->busy || !slot->claim.job_id[0]) /* a reserved one is being filled */
             continue;
         memcpy(out[i].job_id, slot->claim.job_id, sizeof(out[i].job_id));
         out[i].epoch = slot->claim.epoch;
