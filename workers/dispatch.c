@@ -23,12 +23,12 @@
 
 enum {
     TAKERS = 2,
-    TAKE_MAX = 256,
+    TAKE_MAX = POOL_MAX_GIVE,
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
     LINGER_MS = 1,
     SEEN_MAX = 16,
-    TICK_LIMIT = 8 * 1024 * 1024
+    TICK_LIMIT = TAKE_MAX * 256 * 1024 /* metadata of 64 KiB has more of them as PostgreSQL's JSON */
 };
 
 struct taker {
