@@ -28,7 +28,8 @@ enum {
     HIGH_WAIT_MS = 250,
     LINGER_MS = 1,
     SEEN_MAX = 16,
-    TICK_LIMIT = TAKE_MAX * 256 * 1024 /* metadata of 64 KiB has more of them as PostgreSQL's JSON */
+    TICK_LIMIT =
+        TAKE_MAX * 256 * 1024 /* metadata of 64 KiB has more of them as PostgreSQL's JSON */
 };
 
 struct taker {
@@ -75,16 +76,15 @@ static void remember(struct dispatch *d, const char *id)
     d->next_seen = (d->next_seen + 1) % SEEN_MAX;
 }
 
-static void note_outage(struct dispatch *d, struct ctx *cx, enum code code)
+/* Only a claim proves that an outage is over: a turn that had no worker to fill, or found the lanes
+ * empty, is no failure either. */
+static bool set_away(struct dispatch *d, bool away)
 {
     pthread_mutex_lock(&d->lock);
     bool was_away = d->away;
-    d->away = code != CODE_OK;
+    d->away = away;
     pthread_mutex_unlock(&d->lock);
-    if (was_away && code == CODE_OK)
-        log_info(NULL, "the dispatcher takes jobs again");
-    if (!was_away && code != CODE_OK)
-        log_failure(cx, LOG_LEVEL_WARNING, "no jobs can be taken; trying again until they can");
+    return was_away;
 }
 
 static void wait_ms(struct pool *pool, int ms)
@@ -140,6 +140,8 @@ static enum code claim(struct ctx *cx, struct taker *t, struct taken *taken)
         pool_release(t->d->pool, taken->names, taken->n);
         return code;
     }
+    if (set_away(t->d, false))
+        log_info(NULL, "the dispatcher takes jobs again");
     if (taken->idle.all)
         t->d->alone = n == 1 && claims[0].crash_count > 0;
     if (n < taken->n)
@@ -242,7 +244,9 @@ static void *taker_main(void *arg)
         struct ctx cx;
         ctx_init(&cx, TICK_LIMIT);
         enum code code = tick(&cx, t);
-        note_outage(d, &cx, code);
+        if (code != CODE_OK && !set_away(d, true))
+            log_failure(&cx, LOG_LEVEL_WARNING,
+                        "no jobs can be taken; trying again until they can");
         ctx_done(&cx);
         if (code != CODE_OK)
             wait_ms(d->pool, WAIT_MS / 4);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "jobs/state.h"
+
 static char pool[37];
 static struct pool_worker workers[2];
 static struct pool_orders orders;
@@ -265,6 +267,25 @@ static void a_job_the_pool_does_not_know_of_is_handed_back_after_a_while(void **
                      0);
 }
 
+/* What runs is found by type (held_jobs): one that is missing there would never be freed. */
+static void a_dead_pool_frees_jobs_of_every_type(void **state)
+{
+    (void)state;
+    int types = 0;
+    for (int type = 1; *state_task_name(type); type++, types++) {
+        const char *id = fixture_job("low");
+        fixture_claim(pool, id);
+        fixture_sql("UPDATE processing_jobs SET task_type = '%s' WHERE job_id = '%s'",
+                    state_task_name(type), id);
+    }
+    assert_true(types >= 4);
+    fixture_sql("UPDATE worker_pools SET dead_at = now()");
+    OK(&fx.cx, db_run(&fx.cx, fx.jobs->db, &q_dead_jobs, DB_NO_ARGS, NULL));
+    assert_int_equal(fixture_number("SELECT count(*) FROM processing_jobs WHERE status = "
+                                    "'pending' AND crash_count = 1"),
+                     types);
+}
+
 static void a_pool_that_ends_cleanly_hands_back_and_is_gone(void **state)
 {
     (void)state;
@@ -329,6 +350,7 @@ int main(void)
         TEST(a_beat_brings_back_what_an_operator_wants),
         TEST(a_dead_pool_is_told_at_its_next_beat),
         TEST(a_job_the_pool_does_not_know_of_is_handed_back_after_a_while),
+        TEST(a_dead_pool_frees_jobs_of_every_type),
         TEST(a_pool_that_ends_cleanly_hands_back_and_is_gone),
         TEST(the_jobs_of_a_process_that_was_seen_to_end_are_free_at_once),
         TEST(the_third_crash_of_a_job_is_its_last),
