@@ -19,6 +19,7 @@ struct ctx {
     const char *request_id; /* borrowed; for the log; NULL: none */
     void (*on_wait)(void *arg); /* see ctx_waits; NULL: nobody needs to know */
     void *on_wait_arg;
+    bool alone; /* nobody else waits for this thread: before it sleeps it may spin (base/spin.h) */
     struct {
         enum code code; /* CODE_OK: nothing failed */
         const char *message; /* lower case, no period, says what and why */

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/spin.h"
 #include "server/handlers.h"
 #include "server/hub.h"
 #include "server/methods.h"
@@ -81,6 +82,8 @@ struct rpc_poller {
     bool leads;
     struct task *asked[HANDLERS_MAX_GROUP]; /* waiting for the leader's next look */
     int n_asked;
+    bool alone; /* the last question came alone */
+    struct spin spin; /* from answers to the next question */
 };
 
 struct rpc {

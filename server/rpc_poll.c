@@ -8,7 +8,9 @@
  * the work itself. When that takes longer than CTX_PATIENCE_MS after all, the leader gives its role
  * to the spare in the middle of it (Leader/Followers of Schmidt, O'Ryan, Kircher, Pyarali, 2000)
  * and is the spare when it is done; without a spare, calls go to the handler threads. So whatever
- * the database does, events wait for milliseconds only.
+ * the database does, events wait for milliseconds only. After a question that came alone it spins a
+ * moment (base/spin.h), for the answer and for the next one: a caller that asks one thing after the
+ * other waits mostly for threads to wake.
  *
  * More threads that take events at the same time were slower: they wake one another. */
 #include "base/log.h"
@@ -60,19 +62,23 @@ static void answer(struct rpc_poller *p)
 {
     int n = p->n_asked;
     p->n_asked = 0;
-    if (!has_spare(p->rpc)) {
+    spin_end(&p->spin);
+    p->alone = n == 1;
+    if (has_spare(p->rpc)) {
+        for (int i = 0; i < n; i++) {
+            struct ctx *cx = &rpc_call_of(p->asked[i])->cx;
+            cx->on_wait = give_lead;
+            cx->on_wait_arg = p;
+            cx->alone = p->alone;
+        }
+        p->asked[0]->run_many(p->asked, n, p->jobs);
+    } else {
         for (int i = 0; i < n; i++) {
             struct rpc_call *call = rpc_call_of(p->asked[i]);
             rpc_call_step(call, call->task.run, true);
         }
-        return;
     }
-    for (int i = 0; i < n; i++) {
-        struct ctx *cx = &rpc_call_of(p->asked[i])->cx;
-        cx->on_wait = give_lead;
-        cx->on_wait_arg = p;
-    }
-    p->asked[0]->run_many(p->asked, n, p->jobs);
+    spin_begin(&p->spin); /* until the next question */
 }
 
 /* Until the lead is given away; false: the queue is shut down. */
@@ -81,8 +87,8 @@ static bool lead(struct rpc_poller *p)
     while (p->leads) {
         gpr_timespec now = gpr_inf_past(GPR_CLOCK_REALTIME);
         gpr_timespec never = gpr_inf_future(GPR_CLOCK_REALTIME);
-        grpc_event event =
-            grpc_completion_queue_next(p->rpc->queue, p->n_asked ? now : never, NULL);
+        bool look = p->n_asked || (p->alone && spin_again(&p->spin));
+        grpc_event event = grpc_completion_queue_next(p->rpc->queue, look ? now : never, NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return false;
         if (event.type == GRPC_OP_COMPLETE) {

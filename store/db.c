@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/clk.h"
+#include "base/spin.h"
 #include "store/db_impl.h"
 
 enum {
@@ -41,6 +42,7 @@ struct db {
     int64_t retry_ms; /* no connection attempt before this */
     unsigned n_prepared;
     const struct query *prepared[MAX_PREPARED];
+    struct spin spin; /* until an answer */
 };
 
 /* ---- connecting ---- */
@@ -232,16 +234,23 @@ static void cancel_statement(PGconn *conn)
     }
 }
 
-static int wait_answer(struct ctx *cx, PGconn *conn, short events, int64_t until_ms)
+static int wait_answer(struct ctx *cx, struct db *db, short events, int64_t until_ms)
 {
     int64_t soon_ms = clk_mono_ms() + CTX_PATIENCE_MS;
     if (cx->on_wait && soon_ms < until_ms) {
-        int n = wait_socket(conn, events, soon_ms);
+        struct pollfd p = {.fd = PQsocket(db->conn), .events = events};
+        int n = 0;
+        spin_begin(&db->spin);
+        while (cx->alone && n == 0 && spin_again(&db->spin))
+            n = poll(&p, 1, 0);
+        if (n <= 0)
+            n = wait_socket(db->conn, events, soon_ms);
+        spin_end(&db->spin);
         if (n != 0)
             return n;
         ctx_waits(cx);
     }
-    return wait_socket(conn, events, until_ms);
+    return wait_socket(db->conn, events, until_ms);
 }
 
 /* Sends what is buffered and waits until a whole result can be taken. What was read already is
@@ -255,7 +264,7 @@ static enum code wait_result(struct ctx *cx, struct db *db, const char *statemen
             return lost(cx, db, statement);
         if (!more && !PQisBusy(db->conn))
             return CODE_OK;
-        int n = wait_answer(cx, db->conn, more ? POLLIN | POLLOUT : POLLIN, until_ms);
+        int n = wait_answer(cx, db, more ? POLLIN | POLLOUT : POLLIN, until_ms);
         if (n > 0 && !PQconsumeInput(db->conn))
             return lost(cx, db, statement);
         if (n < 0 || (n == 0 && cancelled)) {
