@@ -129,10 +129,6 @@ void rpc_poll_stop(struct rpc *rpc); /* after the queue's shutdown */
  * Only from a callback. */
 void rpc_poll_ask(struct rpc_call *call);
 
-/* ---- rpc_ping.c ---- */
-/* This thread takes no more events for now: what it kept back is sent. */
-void rpc_ping_push(void);
-
 /* ---- rpc_call.c ---- */
 /* Waits for the next call of `method`. */
 void rpc_call_arm(struct rpc *rpc, const struct rpc_method *method);

@@ -24,7 +24,6 @@ static void give_lead(void *arg)
     if (!p->leads)
         return;
     p->leads = false;
-    rpc_ping_push();
     pthread_mutex_lock(&rpc->lead_lock);
     rpc->leader = NULL;
     pthread_cond_signal(&rpc->lead_free);
