@@ -57,9 +57,10 @@ enum code box_send(struct ctx *cx, struct box_child *child,
                    const Extract__V1__Request *request) MUST_CHECK;
 
 /* One complete, checked reply into cx's arena, without blocking; call again until !*ret_got, a poll
- * may not fire again for what was already read. UNAVAILABLE: the child is gone, the message says
- * how it ended ("killed by signal 9", "ran out of memory", "exited with 3"). OUT_OF_MEMORY as well
- * when it ran out of memory. INTERNAL: it talks nonsense (and has been killed). */
+ * may not fire again for what was already read. The child is gone, and the message says how it
+ * ended: UNAVAILABLE: killed by somebody else ("killed by signal 9", "died with its parent").
+ * OUT_OF_MEMORY: at its own limit. INTERNAL: by itself ("killed by signal 11", "exited with 3"), or
+ * it talks nonsense (and has been killed). */
 enum code box_receive(struct ctx *cx, struct box_child *child, bool *ret_got,
                       Extract__V1__Reply **ret_reply) MUST_CHECK;
 

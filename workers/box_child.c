@@ -139,14 +139,13 @@ static enum code ended(struct ctx *cx, struct box_child *c)
         return ctx_fail(cx, CODE_UNAVAILABLE, "the extractor process died with its parent");
     int status = c->status;
     if (WIFSIGNALED(status))
-        return ctx_fail(cx, CODE_UNAVAILABLE, "the extractor process was killed by signal %d%s",
-                        WTERMSIG(status),
+        return ctx_fail(cx, WTERMSIG(status) == SIGKILL ? CODE_UNAVAILABLE : CODE_INTERNAL,
+                        "the extractor process was killed by signal %d%s", WTERMSIG(status),
                         WTERMSIG(status) == SIGSYS ? " (it did something that is forbidden)" : "");
     if (WEXITSTATUS(status) == EXTRACT__V1__EXIT_STATUS__EXIT_OUT_OF_MEMORY)
         return ctx_fail(cx, CODE_OUT_OF_MEMORY,
                         "the extractor process ran out of memory (EXTRACT_MEMORY)");
-    return ctx_fail(cx, CODE_UNAVAILABLE, "the extractor process exited with %d",
-                    WEXITSTATUS(status));
+    return ctx_fail(cx, CODE_INTERNAL, "the extractor process exited with %d", WEXITSTATUS(status));
 }
 
 /* ---- talk ---- */

@@ -4,9 +4,9 @@
  * A page costs a second or more of one core, a child a millisecond, so each page gets its own: it
  * can be killed at its deadline without loss, and memory that a page took goes with it. A document
  * asks for one token at a time and asks again when it has it, so documents share the cores page by
- * page. A page whose child died gets a second one once, a page that took too long does not. The
- * text pass may have read something of the page; it is kept (bounded) and wins when OCR finds
- * clearly less. A page that OCR cannot read but that has such text keeps it. */
+ * page. A page whose child died gets another one (reading_try_again), a page that took too long
+ * does not. The text pass may have read something of the page; it is kept (bounded) and wins when
+ * OCR finds clearly less. A page that OCR cannot read but that has such text keeps it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,14 +86,13 @@ static enum code fail_run(struct reading *r, int run, const char *why)
     return page_rows_save(r);
 }
 
-static enum code lose_run(struct reading *r, int run, const char *why)
+static enum code lose_run(struct reading *r, int run, enum code code, const char *why)
 {
-    if (r->ocr.runs[run].of.again)
+    if (!reading_try_again(&r->ocr.runs[run].of.losses, code))
         return fail_run(r, run, why);
     log_debug(r->t->cx, "the reader was lost at OCR of page %d, again: %s",
               r->ocr.runs[run].of.page, why);
     struct ocr_page of = end_run(r, run);
-    of.again = true;
     push(&r->ocr, &of);
     return CODE_OK;
 }
@@ -106,7 +105,7 @@ static enum code ask(struct reading *r, int run, const Extract__V1__Request *req
     r->ocr.runs[run].deadline_ms = clk_mono_ms() + timeout_ms;
     enum code code = box_send(&cx, r->ocr.runs[run].child, request);
     if (code != CODE_OK)
-        code = lose_run(r, run, ctx_message(&cx));
+        code = lose_run(r, run, code, ctx_message(&cx));
     ctx_done(&cx);
     return code;
 }
@@ -219,7 +218,7 @@ enum code read_ocr_events(struct reading *r, int run)
     enum code code = box_receive(&r->rows.cx, it->child, &got, &reply);
     if (code != CODE_OK) {
         const char *why = reading_how_it_ended(r);
-        return lose_run(r, run, why);
+        return lose_run(r, run, code, why);
     }
     if (!got)
         return CODE_OK;
@@ -230,7 +229,7 @@ enum code read_ocr_events(struct reading *r, int run)
         return got_page(r, run, reply->page);
     if (reply->kind_case == EXTRACT__V1__REPLY__KIND_FAILED)
         return fail_run(r, run, reply->failed->message);
-    return lose_run(r, run, "the reader answered out of turn");
+    return lose_run(r, run, CODE_INTERNAL, "the reader answered out of turn");
 }
 
 enum code read_ocr_expire(struct reading *r, int64_t now)

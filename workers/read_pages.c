@@ -33,6 +33,15 @@ const char *reading_how_it_ended(struct reading *r)
     return text;
 }
 
+bool reading_try_again(struct losses *l, enum code code)
+{
+    if (code == CODE_DEADLINE_EXCEEDED)
+        return false;
+    if (code == CODE_UNAVAILABLE)
+        return ++l->kills < READING_KILLS;
+    return ++l->crashes < READING_CRASHES;
+}
+
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code)
 {
     if (code == CODE_OK) {

@@ -2,18 +2,18 @@
 /* read_text.c - the text pass: one child walks the pages that are missing (reading.h).
  *
  * It opens the document, learns how many pages there are, and asks for runs of missing pages. The
- * deadline starts anew with every page. A page at which the child died gets a second child once:
- * the kill may have come from outside; a page that took too long does not. After that it is a
- * failed page and the pass goes on behind it, until too many in a row have failed. While many pages
- * wait for OCR the pass pauses and gives its token back, so memory does not grow with the document.
- * Not here: OCR, rows. */
+ * deadline starts anew with every page. A page at which the child died gets another one
+ * (reading_try_again), a page that took too long does not. After that it is a failed page and the
+ * pass goes on behind it, until too many in a row have failed. While many pages wait for OCR the
+ * pass pauses and gives its token back, so memory does not grow with the document. Not here: OCR,
+ * rows. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clk.h"
 #include "workers/reading.h"
 
-enum { EVENTS_A_TURN = 64, OPEN_TRIES = 2 };
+enum { EVENTS_A_TURN = 64 };
 
 /* Gives the document up as a whole: codes a child may name; anything else is "unreadable". */
 static enum code refuse(struct reading *r, const char *code_name_, const char *why)
@@ -70,24 +70,23 @@ static enum code fail_page(struct reading *r, const char *why)
 }
 
 /* The child is gone or was too slow. */
-static enum code lose_child(struct reading *r, const char *why, bool too_slow)
+static enum code lose_child(struct reading *r, enum code code, const char *why)
 {
     struct text_pass *text = &r->text;
     int phase = text->phase;
     log_debug(r->t->cx, "the reader was lost at page %d: %s", text->next, why);
     close_child(r);
     if (phase == TEXT_OPENING) {
-        if (++text->failed_opens < OPEN_TRIES && !too_slow)
+        if (reading_try_again(&text->at_open, code))
             return CODE_OK;
         return r->page_count ? fail_rest(r, why) : refuse(r, "UNREADABLE", why);
     }
     if (phase != TEXT_READING)
         return CODE_OK;
-    if (!too_slow && text->crashed_page != text->next) {
-        text->crashed_page = text->next;
-        return CODE_OK;
-    }
-    return fail_page(r, why);
+    if (text->lost_page != text->next)
+        text->at_page = (struct losses){0};
+    text->lost_page = text->next;
+    return reading_try_again(&text->at_page, code) ? CODE_OK : fail_page(r, why);
 }
 
 static enum code ask(struct reading *r, const Extract__V1__Request *request, int64_t timeout_ms)
@@ -98,7 +97,7 @@ static enum code ask(struct reading *r, const Extract__V1__Request *request, int
     r->text.deadline_ms = r->text.heard_ms + timeout_ms;
     enum code code = box_send(&cx, r->text.child, request);
     if (code != CODE_OK)
-        code = lose_child(r, ctx_message(&cx), false);
+        code = lose_child(r, code, ctx_message(&cx));
     ctx_done(&cx);
     return code;
 }
@@ -214,7 +213,7 @@ static enum code opened(struct reading *r, const Extract__V1__Opened *reply)
 {
     struct text_pass *text = &r->text;
     text->phase = TEXT_IDLE;
-    text->failed_opens = 0;
+    text->at_open = (struct losses){0};
     if (r->page_count)
         return CODE_OK;
     if (reply->page_count < 1)
@@ -281,11 +280,11 @@ static enum code got_reply(struct reading *r, const Extract__V1__Reply *reply)
     case EXTRACT__V1__REPLY__KIND_FAILED:
         if (text->phase == TEXT_OPENING && !r->page_count)
             return refuse(r, reply->failed->code, reply->failed->message);
-        return lose_child(r, reply->failed->message, false);
+        return lose_child(r, CODE_INTERNAL, reply->failed->message);
     default:
         break;
     }
-    return lose_child(r, "the reader answered out of turn", false);
+    return lose_child(r, CODE_INTERNAL, "the reader answered out of turn");
 }
 
 enum code read_text_events(struct reading *r)
@@ -298,7 +297,7 @@ enum code read_text_events(struct reading *r)
         enum code code = box_receive(&r->rows.cx, text->child, &got, &reply);
         if (code != CODE_OK) {
             const char *why = reading_how_it_ended(r);
-            return lose_child(r, why, false);
+            return lose_child(r, code, why);
         }
         if (!got)
             return CODE_OK;
@@ -326,5 +325,5 @@ enum code read_text_expire(struct reading *r, int64_t now)
     if (text->phase == TEXT_OPENING)
         limit = MAX(limit, (int64_t)READING_OPEN_MS);
     box_kill(text->child);
-    return lose_child(r, reading_took_longer(r, limit), true);
+    return lose_child(r, CODE_DEADLINE_EXCEEDED, reading_took_longer(r, limit));
 }

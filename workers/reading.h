@@ -21,6 +21,8 @@ enum {
     READING_OCR_TOKEN_MS = 20000,
     READING_GIVE_UP = 50, /* failed pages in a row */
     READING_SPAWN_TRIES = 10,
+    READING_CRASHES = 2, /* children that one page may crash */
+    READING_KILLS = 5, /* children that others may kill at one page */
     READING_OPEN_MS = 60000, /* the least an Open may take */
 };
 
@@ -34,21 +36,27 @@ struct page_rows {
     int64_t since_ms;
 };
 
+/* Children that are gone, at one page or at the opening of the document. */
+struct losses {
+    int crashes, kills;
+};
+
 struct text_pass {
     struct box_child *child;
     enum { TEXT_CLOSED, TEXT_OPENING, TEXT_IDLE, TEXT_READING } phase;
     int next, last; /* the page that is awaited and the last one asked for */
     int64_t deadline_ms;
     int64_t heard_ms; /* when it was asked or answered last */
-    int failed_in_row, failed_opens;
-    int crashed_page; /* was given a second child already */
+    int failed_in_row;
+    struct losses at_open, at_page;
+    int lost_page; /* that at_page is about */
     bool holds_token, finished, more;
     struct token_wait token;
 };
 
 struct ocr_page { /* waits for OCR or is being read */
     int page;
-    bool again; /* its first child died */
+    struct losses losses;
     unsigned char *kept; /* packed Page of the text pass; malloc */
     size_t kept_len;
 };
@@ -115,6 +123,11 @@ int page_rows_letters(const char *text);
 /* After box_spawn() said `code` (its failure is in cx): true when it is worth another try, after a
  * pause. */
 bool reading_spawn_again(struct reading *r, struct ctx *cx, enum code code);
+
+/* Whether another child may try what this one was lost at: one that took too long was the only one,
+ * one that crashed or broke the rules gets a second, and when somebody else killed it (UNAVAILABLE:
+ * an operator, the kernel short of memory, the end of the zygote) a few more. */
+bool reading_try_again(struct losses *l, enum code code);
 
 /* After box_receive() failed: how the child ended; the failure is forgotten. */
 const char *reading_how_it_ended(struct reading *r);

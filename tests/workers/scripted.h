@@ -29,10 +29,12 @@ enum act {
     SCAN_HANGS,
     SCAN_CRASHES_ONCE,
     SCAN_CRASHES,
+    SCAN_KILLED, /* its children, by somebody else */
     SCAN_EMPTY, /* OCR finds nothing; the text pass had something */
     HANGS,
     CRASHES,
     CRASHES_ONCE,
+    KILLED,
     FAILS,
     WRONG_NUMBER, /* the child answers with another page */
 };
@@ -41,6 +43,7 @@ enum act {
 static struct {
     enum act act[MAX_DOC + 1];
     int crashed[MAX_DOC + 1];
+    int kills; /* of KILLED and SCAN_KILLED, for each page */
     int n;
     const char *open_error; /* code of a Failed reply to Open */
     int open_crashes; /* so many children die at Open */
@@ -131,7 +134,13 @@ enum code __wrap_box_send(struct ctx *cx, struct box_child *child, const Extract
 static enum code die(struct ctx *cx, struct box_child *child)
 {
     child->dead = true;
-    return ctx_fail(cx, CODE_UNAVAILABLE, "killed by signal 11");
+    return ctx_fail(cx, CODE_INTERNAL, "killed by signal 11");
+}
+
+static enum code be_killed(struct ctx *cx, struct box_child *child)
+{
+    child->dead = true;
+    return ctx_fail(cx, CODE_UNAVAILABLE, "killed by signal 9");
 }
 
 static Extract__V1__Reply *new_reply(struct ctx *cx, Extract__V1__Reply__KindCase kind)
@@ -164,6 +173,8 @@ static enum code read_text(struct ctx *cx, struct box_child *child, bool *got,
         return CODE_OK;
     if (act == CRASHES || (act == CRASHES_ONCE && doc.crashed[page]++ == 0))
         return die(cx, child);
+    if (act == KILLED && doc.crashed[page]++ < doc.kills)
+        return be_killed(cx, child);
     child->next = page < child->last ? page + 1 : 0;
     child->done = child->next == 0;
     *got = true;
@@ -189,6 +200,8 @@ static enum code read_ocr(struct ctx *cx, struct box_child *child, bool *got,
         return CODE_OK;
     if (act == SCAN_CRASHES || (act == SCAN_CRASHES_ONCE && doc.crashed[page]++ == 0))
         return die(cx, child);
+    if (act == SCAN_KILLED && doc.crashed[page]++ < doc.kills)
+        return be_killed(cx, child);
     child->next = 0;
     *got = true;
     *ret = page_reply(cx, page, EXTRACT__V1__VERDICT__VERDICT_OCR, act == SCAN_EMPTY ? "" : "read");

@@ -91,6 +91,22 @@ static void test_crash_gets_one_more_chance(void **state)
     assert_int_equal(doc.spawned, 6);
 }
 
+static void test_killed_by_others(void **state)
+{
+    (void)state;
+    doc.n = 6;
+    doc.kills = 4;
+    doc.act[2] = doc.act[3] = KILLED;
+    doc.act[4] = doc.act[5] = SCAN_KILLED;
+    doc.crashed[3] = doc.crashed[5] = -1; /* these five times */
+    assert_int_equal(read_all(NULL), CODE_OK);
+    assert_string_equal(doc.engine[2], "text");
+    assert_string_equal(doc.error[3], "killed by signal 9");
+    assert_string_equal(doc.engine[4], "ocr");
+    assert_string_equal(doc.error[5], "killed by signal 9");
+    assert_string_equal(doc.engine[6], "text");
+}
+
 static void test_hanging_page(void **state)
 {
     (void)state;
@@ -209,6 +225,7 @@ int main(void)
         TEST(test_many_pages_in_batches),
         TEST(test_known_pages_are_not_read_again),
         TEST(test_crash_gets_one_more_chance),
+        TEST(test_killed_by_others),
         TEST(test_hanging_page),
         TEST(test_ocr_failures),
         TEST(test_gives_up),

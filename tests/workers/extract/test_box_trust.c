@@ -85,7 +85,7 @@ static void lies(void **state)
         {"junk", CODE_INTERNAL, "broken reply"},
         {"empty", CODE_INTERNAL, "makes no sense"},
         {"huge", CODE_TOO_LARGE, "at most"},
-        {"half", CODE_UNAVAILABLE, "exited with 7"},
+        {"half", CODE_INTERNAL, "exited with 7"},
         {"memory", CODE_OUT_OF_MEMORY, "ran out of memory"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
