@@ -7,6 +7,7 @@ it may have been done, or may still be. A status that promises never allow (500)
 import http.client
 import importlib
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import stack
 LATER, UNKNOWN = "later", "unknown"
 BOUNDARY = "localrag-chaos-7d1f"
 PLUGIN = "/usr/bin/grpc_python_plugin"
+# Who starts programs execs at once; the library's own preparations for a fork can wait for ever under load.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 class Rest:
