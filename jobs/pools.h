@@ -46,8 +46,10 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
 /* Clean end: hands back what is still held, removes the rows. */
 enum code pools_close(struct ctx *cx, struct jobs *jobs, const char *pool_id) MUST_CHECK;
 
-/* Frees the jobs of the pool whose process on this host has just been seen to exit. */
-enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid) MUST_CHECK;
+/* Frees the jobs of the pool whose process on this host has just been seen to exit; *ret_freed: how
+ * many. */
+enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid,
+                     int *ret_freed) MUST_CHECK;
 
 /* This host's name: the same in every process of the host. */
 const char *pools_host(void);

@@ -221,7 +221,7 @@ static enum code free_pool(struct ctx *cx, struct jobs *jobs, const char *host, 
     return db_commit(cx, jobs->db);
 }
 
-enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid)
+enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pid, int *ret_freed)
 {
     struct freed *freed = NULL;
     int n = 0;
@@ -229,6 +229,7 @@ enum code pools_died(struct ctx *cx, struct jobs *jobs, const char *host, int pi
     db_rollback(jobs->db);
     TRY(code);
     tell_freed(cx, jobs, freed, n);
+    *ret_freed = n;
     return CODE_OK;
 }
 

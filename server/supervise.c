@@ -31,7 +31,8 @@
 enum {
     BACKOFF_FIRST_MS = 500,
     BACKOFF_MAX_MS = 30 * 1000,
-    LIVED_WELL_MS = 5 * 1000, /* one that lived so long can start: the next one does at once */
+    LIVED_WELL_MS =
+        5 * 1000, /* one that lived so long, or had jobs, can start: the next does at once */
     KILL_EXTRA_MS = 5 * 1000,
 };
 
@@ -47,6 +48,8 @@ struct supervisor {
     int64_t kill_at_ms; /* written before stop_fd */
     atomic_int pid; /* 0: none runs */
     int restarts;
+    bool had_jobs; /* the last one; such an end counts against them, and few of them are their last
+                    */
 };
 
 static char *beside_this_program(const char *name)
@@ -138,20 +141,23 @@ static void log_exit(const struct supervisor *s, pid_t pid, int status, bool sto
                     (int)pid, how, s->restarts);
 }
 
-static void give_jobs_back(const struct supervisor *s, pid_t pid)
+static void give_jobs_back(struct supervisor *s, pid_t pid)
 {
     CLEANUP(ctx_done) struct ctx cx;
     ctx_init(&cx, CTX_DEFAULT_LIMIT);
     cx.deadline_ms = clk_mono_ms() + 10 * 1000; /* later the lease does it */
-    if (pools_died(&cx, s->jobs, pools_host(), (int)pid) != CODE_OK)
+    int n = 0;
+    if (pools_died(&cx, s->jobs, pools_host(), (int)pid, &n) != CODE_OK)
         log_failure(&cx, LOG_LEVEL_WARNING,
                     "could not give the worker's jobs back at once; its lease will");
+    s->had_jobs = n > 0;
 }
 
 /* Runs one worker to its end. False: the server stops. */
 static bool run_worker(struct supervisor *s)
 {
     pid_t pid;
+    s->had_jobs = false;
     int error = spawn_worker(s, &pid);
     if (error) {
         log_error(NULL, "could not start \"%s\": %s", s->program, strerror(error));
@@ -187,7 +193,7 @@ static void *thread_main(void *arg)
         if (!run_worker(s))
             return NULL;
         s->restarts++;
-        bool well = clk_mono_ms() - began >= LIVED_WELL_MS;
+        bool well = s->had_jobs || clk_mono_ms() - began >= LIVED_WELL_MS;
         if (wait_for(s, -1, well ? 0 : backoff_ms))
             return NULL;
         backoff_ms = well ? BACKOFF_FIRST_MS : MIN(backoff_ms * 2, BACKOFF_MAX_MS);

@@ -306,10 +306,13 @@ static void the_jobs_of_a_process_that_was_seen_to_end_are_free_at_once(void **s
     const char *id = fixture_job("high");
     at_work(id);
     fixture_forget_redis();
-    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid() + 1)); /* somebody else */
-    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, "another-host", getpid()));
+    int n = -1;
+    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid() + 1, &n)); /* somebody else */
+    assert_int_equal(n, 0);
+    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, "another-host", getpid(), &n));
     assert_string_equal(fixture_status(id), "processing");
-    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid()));
+    OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid(), &n));
+    assert_int_equal(n, 1);
     assert_string_equal(fixture_sql(
                             "SELECT status || crash_count || retry_count FROM processing_jobs"),
                         "pending10");
@@ -323,8 +326,9 @@ static void the_third_crash_of_a_job_is_its_last(void **state)
     const char *id = fixture_job("high");
     fixture_sql("UPDATE processing_jobs SET sealed_password = '\\x00'");
     for (int crash = 1; crash <= 3; crash++) {
+        int n;
         at_work(id);
-        OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid()));
+        OK(&fx.cx, pools_died(&fx.cx, fx.jobs, pools_host(), getpid(), &n));
         assert_string_equal(fixture_status(id), crash < 3 ? "pending" : "failed");
         OK(&fx.cx, pools_register(&fx.cx, fx.jobs, workers, 2, pool));
     }
