@@ -31,8 +31,7 @@
 enum {
     BACKOFF_FIRST_MS = 500,
     BACKOFF_MAX_MS = 30 * 1000,
-    LIVED_WELL_MS =
-        5 * 1000, /* one that lived so long, or had jobs, can start: the next does at once */
+    LIVED_WELL_MS = 5 * 1000,
     KILL_EXTRA_MS = 5 * 1000,
 };
 
@@ -48,8 +47,7 @@ struct supervisor {
     int64_t kill_at_ms; /* written before stop_fd */
     atomic_int pid; /* 0: none runs */
     int restarts;
-    bool had_jobs; /* the last one; such an end counts against them, and few of them are their last
-                    */
+    bool had_jobs; /* the last worker, when it died */
 };
 
 static char *beside_this_program(const char *name)
@@ -184,6 +182,8 @@ static bool run_worker(struct supervisor *s)
     return !stopping;
 }
 
+/* The pause between two starts is for a worker that cannot start. One that lived long enough could,
+ * and so could one that had jobs: its end counts against those, so they bound such restarts. */
 static void *thread_main(void *arg)
 {
     struct supervisor *s = arg;

@@ -28,8 +28,8 @@ enum {
     HIGH_WAIT_MS = 250,
     LINGER_MS = 1,
     SEEN_MAX = 16,
-    TICK_LIMIT =
-        TAKE_MAX * 256 * 1024 /* metadata of 64 KiB has more of them as PostgreSQL's JSON */
+    /* Metadata of 64 KiB has more of them as PostgreSQL's JSON. */
+    TICK_LIMIT = TAKE_MAX * 256 * 1024
 };
 
 struct taker {
