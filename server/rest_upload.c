@@ -146,7 +146,7 @@ static enum code on_end(void *arg)
     }
     if (u->part == PART_PASSWORD && str_utf8_prefix(value, n) != n)
         return ctx_fail(cx, CODE_INVALID_ARGUMENT, "field \"password\": not valid UTF-8");
-    return n ? pbjson_set_field(cx, &u->metadata.base, part_names[u->part], value) : CODE_OK;
+    return pbjson_set_field(cx, &u->metadata.base, part_names[u->part], value);
 }
 
 /* ---- the request ---- */

@@ -11,6 +11,14 @@ check "0 bytes are refused" same 400 "$REST_STATUS"
 check "with the code" same INVALID_ARGUMENT "$(field code)"
 rest -F "other=x" /api/v1/documents/upload
 check "no file part is refused" same 400 "$REST_STATUS"
+for priority in "" urgent; do
+    upload "$DATA/text.pdf" -F "priority=$priority"
+    check "the priority \"$priority\" is refused" same 400 "$REST_STATUS"
+    check "with the offender" has "$REST_BODY" "\\\"$priority\\\" is not one of high, medium, low"
+done
+upload "$DATA/text.pdf" -F "password="
+check "an empty password is none" same 202 "$REST_STATUS"
+job_wait "$JOB"
 upload "$DATA/fake.pdf"
 check "a program is refused whatever its name" same 415 "$REST_STATUS"
 yes "a line of text" | head -c 300000 >"$STACK_TMP/large.txt"
