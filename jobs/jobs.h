@@ -213,7 +213,8 @@ struct job_finish {
 enum { JOBS_MAX_FINISH = 256 };
 void jobs_complete_many(struct jobs *jobs, struct job_finish *first);
 
-/* Back to pending with no retry spent (shutdown, stop). CLAIM_LOST. */
+/* Back to pending with no retry spent (shutdown, stop), in its old place in the lane; maintenance
+ * goes behind what waits. CLAIM_LOST. */
 enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs,
                          const struct job_claim *claim) MUST_CHECK;
 

@@ -9,8 +9,8 @@
  * database, a stopped sweeper or a jumping clock therefore kill nobody. All processes look, also
  * without the lock: the host that is gone may be the one that had it.
  *
- * Jobs of dead (or unknown) pools go back to pending, crash_count + 1, failed at the third. Then
- * their directory batch moves; so do batches that somebody forgot.
+ * Jobs of dead (or unknown) pools go back to pending in their old place, crash_count + 1, failed at
+ * the third. Then their directory batch moves; so do batches that somebody forgot.
  *
  * Lanes: rows older than a lane's head are pushes that were lost, or retries that came due (a row
  * that became runnable less than a second ago is left to its own push); while the lane is marked
@@ -251,13 +251,13 @@ static enum code push_rows(struct ctx *cx, struct jobs *jobs, const char *priori
 
 /* Nothing before from_ms is looked at for most ticks: while a snapshot is held (a dump, a report)
  * every job that has ended since stays in the index, and a scan from its beginning reads them all.
- */
+ * But what a dead pool had is back in its old place. */
 static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *priority,
                             const struct queue_lane *lane)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t now = clk_mono_ms();
-    bool all = !s->all_ms[l] || now - s->all_ms[l] >= ALL_MS;
+    bool all = s->dying || !s->all_ms[l] || now - s->all_ms[l] >= ALL_MS;
     TRY(db_run(cx, s->jobs->db, &q_sweep_older,
                DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(),
                        db_int(SLICE), db_int(all ? 0 : s->from_ms[l])),

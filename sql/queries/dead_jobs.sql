@@ -1,10 +1,9 @@
--- Frees the jobs of dead pools, no retry spent; at the third crash the job fails and is counted. A row that
--- somebody has locked (its zombie is just finishing) is left to the next tick.
+-- Frees the jobs of dead pools, no retry spent, and they keep their place in the lane; at the third crash the job
+-- fails and is counted. A row that somebody has locked (its zombie is just finishing) is left to the next tick.
 WITH freed AS (
 UPDATE processing_jobs AS j
 SET crash_count = j.crash_count + 1, pool_id = NULL, progress_at = now(),
     status = CASE WHEN j.crash_count >= 2 THEN 'failed' ELSE 'pending' END,
-    ready_at = now(),
     completed_at = CASE WHEN j.crash_count >= 2 THEN now() END,
     actual_duration = CASE WHEN j.crash_count >= 2
                            THEN extract(epoch FROM now() - j.started_at)::bigint END,

@@ -1,6 +1,7 @@
 -- Jobs whose row changed after $1 (seconds since 1970 by this database's clock), oldest change first, for
 -- readers that missed a hint. Each branch is an index range. The first row always has the time now.
--- Files of batches that wait to be released do not count.
+-- Files of batches that wait to be released do not count, and what came back to its old place in the lane is found
+-- by who knew that it ran.
 SELECT extract(epoch FROM now()), c.job_id, c.status, c.claim_epoch, extract(epoch FROM c.progress_at)
 FROM (SELECT 1) AS one LEFT JOIN (
     SELECT job_id, status, claim_epoch, progress_at FROM (

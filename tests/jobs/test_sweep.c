@@ -377,6 +377,36 @@ static void jobs_of_a_pool_nobody_knows_are_freed(void **state)
     assert_string_equal(fixture_status(id), "pending");
 }
 
+/* It has waited its turn. Without its push, and by a sweeper that has looked at newer rows only for
+ * a while, it is found as well. */
+static void a_job_of_a_dead_pool_keeps_its_place(void **state)
+{
+    (void)state;
+    char pool[37];
+    struct sweep *s;
+    int sleep_ms;
+    fixture_pool(1, pool);
+    const char *first = fixture_job("low");
+    fixture_sql("UPDATE processing_jobs SET ready_at = now() - interval '1 hour'");
+    fixture_claim(pool, first);
+    const char *second = fixture_job("low");
+    age(second);
+    fixture_forget_redis();
+    OK(&fx.cx, sweep_new(&fx.cx, fx.jobs, &s));
+    OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+    assert_int_equal(lane("low"), 1);
+    fixture_sql("UPDATE worker_pools SET dead_at = now()");
+    for (int i = 0; i < 2; i++) {
+        OK(&fx.cx, sweep_tick(&fx.cx, s, &sleep_ms));
+        struct kv_reply r = REDIS("ZRANGE", fixture_key("low"), "0", "-1");
+        assert_int_equal(r.n, 2);
+        assert_string_equal(r.items[0].text, first);
+        assert_string_equal(r.items[1].text, second);
+        REDIS("ZREM", fixture_key("low"), first);
+    }
+    sweep_free(s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, fixture_empty)
@@ -396,6 +426,7 @@ int main(void)
         TEST(a_sweeper_that_stopped_in_its_tick_is_taken_over),
         TEST(dead_pools_are_freed_while_redis_is_away),
         TEST(jobs_of_a_pool_nobody_knows_are_freed),
+        TEST(a_job_of_a_dead_pool_keeps_its_place),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
