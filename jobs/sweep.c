@@ -42,7 +42,7 @@ enum {
     SLICE = 5000,
     FREE_MS = 60000, /* a look at all that is running, whether a pool died or not */
     OLDER_MS = TICK_MS / 2, /* between looks before the head of a lane that is fed all the time */
-    ALL_MS = 60000, /* a look at a lane's rows from the oldest on */
+    ALL_SHARE = 100, /* looks from a lane's oldest row on take a hundredth of the time */
     LATE_MS = 10000, /* a row may be seen so long after it became runnable */
     LANES = 3,
     PURGE_MS = 60000
@@ -65,7 +65,7 @@ struct sweep {
     int64_t now_ms; /* since 1970, by the database: when the tick began */
     int64_t from_ms[LANES]; /* no row of this lane is runnable before it */
     int64_t older_ms[LANES]; /* the last look at rows older than its head */
-    int64_t all_ms[LANES]; /* when all of them were looked at */
+    int64_t all_at_ms[LANES]; /* the next look at all of them */
     int64_t purged_ms; /* the last look at pools that are long dead */
     bool redis_away; /* logged once an outage */
 };
@@ -249,19 +249,21 @@ static enum code push_rows(struct ctx *cx, struct jobs *jobs, const char *priori
     return queue_push(cx, jobs, priority, true, entries, n);
 }
 
-/* Nothing before from_ms is looked at for most ticks: while a snapshot is held (a dump, a report)
- * every job that has ended since stays in the index, and a scan from its beginning reads them all.
- * But what a dead pool had is back in its old place. */
+/* While a snapshot is held (a dump, a report) every job that has ended since stays in the index,
+ * and a scan from its beginning reads them all: then most looks begin at from_ms. Before it is only
+ * what came back to its old place, or was popped by somebody who died, and whose push was lost. */
 static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *priority,
                             const struct queue_lane *lane)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t now = clk_mono_ms();
-    bool all = s->dying || !s->all_ms[l] || now - s->all_ms[l] >= ALL_MS;
+    bool all = s->dying || now >= s->all_at_ms[l];
     TRY(db_run(cx, s->jobs->db, &q_sweep_older,
                DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(),
                        db_int(SLICE), db_int(all ? 0 : s->from_ms[l])),
                &r));
+    if (all)
+        s->all_at_ms[l] = now + ALL_SHARE * (clk_mono_ms() - now);
     /* An empty lane (Redis lost it) and more rows than a slice: the rest is behind the tail. */
     if (!lane->size && db_rows(r) == SLICE)
         TRY(queue_mark_overflow(cx, s->jobs, priority));
@@ -271,8 +273,6 @@ static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *
                                   : s->now_ms;
     s->from_ms[l] = MAX(0, oldest - LATE_MS);
     s->older_ms[l] = now;
-    if (all)
-        s->all_ms[l] = now;
     return CODE_OK;
 }
 

@@ -30,17 +30,28 @@ check "jobs are still there" same 200 "$REST_STATUS"
 # Kill the worker process as soon as it works on a scan.
 processing() {
     rest "/api/v1/jobs/${jobs[2]}"
-    [ "$(field status)" != pending ]
+    [ "$(field status)" = processing ]
 }
 wait_until 30 processing
 worker=$(child_of "$STACK_PID" localrag-worker)
 check "the server has a worker process" [ -n "$worker" ]
 kill -KILL "$worker"
+pauses='the next worker starts in'
 for job in "${jobs[@]:0:4}"; do
     job_wait "$job" 60
     check "job $job completes after the crash" same completed "$(field status)"
 done
 rest "/api/v1/jobs/${jobs[4]}"
 check "cancelled stays cancelled" same cancelled "$(field status)"
+
+# A worker that dies with jobs is replaced at once, for they bound how often; one that just dies is not.
+check "the worker had jobs" grep -q 'lost its worker, now pending' "$STACK_TMP/log"
+check "so there is no pause" same 0 "$(grep -c "$pauses" "$STACK_TMP/log")"
+dies_young() {
+    worker=$(child_of "$STACK_PID" localrag-worker)
+    [ -z "$worker" ] || kill -KILL "$worker"
+    grep -q "$pauses" "$STACK_TMP/log"
+}
+check "a pause when workers do not live" wait_until 30 dies_young
 
 stack_done
