@@ -27,7 +27,7 @@ unlock() { exec 9>&-; }
 
 # given NAME - is the setting in the environment or in .env of the checkout?
 given() {
-    [ -n "${!1+x}" ] || { [ -f "$ROOT/.env" ] && grep -q "^[[:space:]]*$1=" "$ROOT/.env"; }
+    [ -n "${!1+x}" ] || { [ -f "$ROOT/.env" ] && grep -qE "^[[:space:]]*(export[[:space:]]+)?$1=" "$ROOT/.env"; }
 }
 
 # setting NAME DEFAULT - the value the server will see, without quotes and comment.
@@ -36,7 +36,7 @@ setting() {
     if [ -n "${!1+x}" ]; then
         line=${!1}
     elif given "$1"; then
-        line=$(sed -n "s/^[[:space:]]*$1=//p" "$ROOT/.env" | tail -n 1)
+        line=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1=//p" "$ROOT/.env" | tail -n 1)
         line=${line%%[[:space:]]#*}
         line=${line%"${line##*[![:space:]]}"}
         line=${line#[\"\']}

@@ -5,7 +5,7 @@
 # A check prints only what is wrong. clang-tidy needs generated headers and the compile commands, so
 # the release build comes first.
 
-LINT_CHECKS=(format notes arrows shell proto sql errors settings tidy)
+LINT_CHECKS=(format notes arrows shell proto sql errors tidy)
 
 cmd_lint() {
     local checks=("$@") check output status=0 start
@@ -68,8 +68,7 @@ lint_shell() {
     shellcheck -x "${scripts[@]}"
 }
 
-# protoc compiles each file alone; field names are snake_case; every message, enum and service says
-# what it is for.
+# protoc compiles each file alone; field names are snake_case; every service says what it is for.
 lint_proto() {
     local file status=0
     while IFS= read -r -d '' file; do
@@ -109,16 +108,6 @@ lint_sql() {
 lint_errors() {
     diff <(bash cmake/errors.sh) <(sed -n '/^| code /,/^$/p' docs/errors.md | sed '/^$/d') ||
         { echo "docs/errors.md differs from base/code.h (< is right): bash cmake/errors.sh prints the table"; return 1; }
-}
-
-# docs/settings.md, when there is one, names each setting of jobs/settings.c.
-lint_settings() {
-    [ -f docs/settings.md ] || return 0
-    local name status=0
-    while IFS= read -r name; do
-        grep -q "\`$name\`" docs/settings.md || { echo "docs/settings.md does not name $name"; status=1; }
-    done < <(sed -n 's/^ *[A-Z_]*("\([A-Z_]*\)",.*/\1/p' jobs/settings.c)
-    return $status
 }
 
 # The analyzer looks at one function at a time (ipa=none): what fails in a callee is then TRY's business,

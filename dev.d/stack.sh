@@ -56,7 +56,7 @@ backing_start() {
 }
 
 # settings_now - every setting somebody chose, for comparing with what the running server was given.
-settings_now() { "$BIN/localrag-server" --check-config | grep -v '# \(default\|unset\)$' | sort; }
+settings_now() { env -C "$ROOT" "$BIN/localrag-server" --check-config | grep -v '# \(default\|unset\)$' | sort; }
 
 # need_ports - before anything is stopped: those that the running server is about to give up are free.
 need_ports() {

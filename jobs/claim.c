@@ -89,6 +89,18 @@ enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int
     return CODE_OK;
 }
 
+enum code jobs_find_alone(struct ctx *cx, struct jobs *jobs, int n, char ids[][37], char ret_id[37])
+{
+    CLEANUP(db_columns_done) struct db_columns c = {0};
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_columns_init(cx, &c, "u"));
+    for (int i = 0; i < n; i++)
+        db_put(&c, 0, ids[i]);
+    TRY(db_run(cx, jobs->db, &q_job_alone, DB_ARGS(db_column(&c, 0)), &r));
+    snprintf(ret_id, 37, "%s", db_rows(r) ? db_get(r, 0, 0) : "");
+    return CODE_OK;
+}
+
 enum code jobs_claim_password(struct ctx *cx, struct jobs *jobs, const struct job_claim *claim,
                               const char **ret_password)
 {

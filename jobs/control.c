@@ -43,8 +43,8 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
 
 enum code jobs_want_workers(struct ctx *cx, struct jobs *jobs, const struct workers_wanted *want)
 {
-    if (want->max_workers == 0 || want->max_workers > 256)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "max_workers: %d is not between 1 and 256",
+    if (want->max_workers == 0 || want->max_workers > 512)
+        return ctx_fail(cx, CODE_INVALID_ARGUMENT, "max_workers: %d is not between 1 and 512",
                         want->max_workers);
     if (want->high_priority_workers > 255 ||
         (want->max_workers > 0 && want->high_priority_workers >= want->max_workers))

@@ -171,10 +171,17 @@ enum code jobs_take(struct ctx *cx, struct jobs *jobs, bool high_only, int timeo
                     char ids[][37], int *ret_n, bool *ret_high) MUST_CHECK;
 
 /* Claims ids[i] for workers[i] ("general-1") of the pool. Stale hints just do not come back.
- * A job with a crash behind it is claimed only when `pool_idle` and n == 1. */
+ * A job with JOB_ALONE_CRASHES behind it is claimed only when `pool_idle` and n == 1. One crash is
+ * mostly not a job's fault (a host that is gone, the kernel out of memory), and to run all that a
+ * host had one by one would leave most workers idle. */
+enum { JOB_ALONE_CRASHES = 2 };
 enum code jobs_claim(struct ctx *cx, struct jobs *jobs, const char *pool_id, int n, char ids[][37],
                      const char *const *workers, bool pool_idle, struct job_claim *ret_claims,
                      int *ret_n) MUST_CHECK;
+
+/* Which of n ids waits to be claimed alone; "": none. */
+enum code jobs_find_alone(struct ctx *cx, struct jobs *jobs, int n, char ids[][37],
+                          char ret_id[37]) MUST_CHECK;
 
 /* Tells watchers at once through Redis; the row follows with the pool's next beat. Never fails. */
 struct job_progress {

@@ -13,6 +13,7 @@
 
 #include "base/str.h"
 #include "jobs/event.h"
+#include "jobs/queue.h"
 
 const char *pools_host(void)
 {
@@ -68,15 +69,28 @@ static void read_lost(const char *ids, struct pool_orders *orders)
     }
 }
 
+static void tell_handed_back(struct ctx *cx, struct jobs *jobs, const struct db_result *r)
+{
+    for (int i = 0; i < db_rows(r); i++) {
+        struct event e;
+        event_fill_state(&e, db_get(r, i, 0), db_get_int(r, i, 1), "pending");
+        queue_hint(cx, jobs, db_get(r, i, 2), db_get(r, i, 0), db_get_int(r, i, 3));
+        event_publish(cx, jobs, &e);
+    }
+}
+
 static enum code hand_back_strays(struct ctx *cx, struct jobs *jobs, const char *pool_id,
                                   const struct pool_worker *workers, int n)
 {
     CLEANUP(db_columns_done) struct db_columns c = {0};
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
     TRY(db_columns_init(cx, &c, "u"));
     for (int i = 0; i < n; i++)
         if (workers[i].job_id[0])
             db_put(&c, 0, workers[i].job_id);
-    return db_run(cx, jobs->db, &q_pool_strays, DB_ARGS(db_text(pool_id), db_column(&c, 0)), NULL);
+    TRY(db_run(cx, jobs->db, &q_pool_strays, DB_ARGS(db_text(pool_id), db_column(&c, 0)), &r));
+    tell_handed_back(cx, jobs, r);
+    return CODE_OK;
 }
 
 static enum code fill_columns(struct ctx *cx, const struct pool_worker *workers, int n,
@@ -133,6 +147,8 @@ enum code pools_beat(struct ctx *cx, struct jobs *jobs, const char *pool_id,
 
 enum code pools_close(struct ctx *cx, struct jobs *jobs, const char *pool_id)
 {
-    TRY(db_run(cx, jobs->db, &q_pool_hand_back, DB_ARGS(db_text(pool_id)), NULL));
+    CLEANUP(db_result_freep) struct db_result *r = NULL;
+    TRY(db_run(cx, jobs->db, &q_pool_hand_back, DB_ARGS(db_text(pool_id)), &r));
+    tell_handed_back(cx, jobs, r);
     return db_run(cx, jobs->db, &q_pool_delete, DB_ARGS(db_text(pool_id)), NULL);
 }

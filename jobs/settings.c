@@ -84,7 +84,7 @@ static const struct env_def defs[] = {
     INT("GRPC_PORT", grpc_port, "50051", 1, 65535, "gRPC"),
     INT("ADMIN_PORT", admin_port, "9090", 1, 65535, "/metrics, /livez, /readyz, /startupz"),
     FLAG("ALLOW_ANONYMOUS", allow_anonymous, "false", "listen on a public address without keys"),
-    STR("API_KEYS_FILE", api_keys_file, NULL, "hashed keys with scopes"),
+    STR("API_KEYS_FILE", api_keys_file, NULL, "not supported in this version"),
     STR("CORS_ORIGINS", cors_origins, NULL, "origins that may call from a browser"),
     STR("DATA_PATH", data_path, "./data", "everything that is kept in files"),
     STR("UPLOADS_PATH", uploads_path, NULL, "uploads (default DATA_PATH/uploads)"),

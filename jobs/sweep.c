@@ -48,6 +48,8 @@ enum {
     PURGE_MS = 60000
 };
 
+static const char *const lanes[LANES] = {"high", "medium", "low"};
+
 struct seen_pool {
     char id[37];
     int64_t beats;
@@ -257,13 +259,15 @@ static enum code feed_older(struct ctx *cx, struct sweep *s, int l, const char *
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
     int64_t now = clk_mono_ms();
-    bool all = s->dying || now >= s->all_at_ms[l];
-    TRY(db_run(cx, s->jobs->db, &q_sweep_older,
+    bool all = now >= s->all_at_ms[l];
+    enum code code =
+        db_run(cx, s->jobs->db, &q_sweep_older,
                DB_ARGS(db_text(priority), lane->size ? db_int(lane->head_ms) : db_null(),
                        db_int(SLICE), db_int(all ? 0 : s->from_ms[l])),
-               &r));
+               &r);
     if (all)
         s->all_at_ms[l] = now + ALL_SHARE * (clk_mono_ms() - now);
+    TRY(code);
     /* An empty lane (Redis lost it) and more rows than a slice: the rest is behind the tail. */
     if (!lane->size && db_rows(r) == SLICE)
         TRY(queue_mark_overflow(cx, s->jobs, priority));
@@ -315,7 +319,6 @@ static enum code feed_lane(struct ctx *cx, struct sweep *s, int l, const char *p
 
 static void feed_lanes(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
 {
-    static const char *const lanes[LANES] = {"high", "medium", "low"};
     for (int i = 0; i < LANES; i++) {
         if (feed_lane(cx, s, i, lanes[i], ret_sleep_ms) == CODE_OK)
             continue;
@@ -358,7 +361,8 @@ struct tick_news {
     int n_maintenance;
 };
 
-/* All that is running is looked through, dead versions of rows too: not without a reason. */
+/* All that is running is looked through, dead versions of rows too: not without a reason. What is
+ * freed is in its old place, which the lane may have passed. */
 static enum code free_when_due(struct ctx *cx, struct sweep *s, struct tick_news *news)
 {
     int64_t now = clk_mono_ms();
@@ -366,6 +370,10 @@ static enum code free_when_due(struct ctx *cx, struct sweep *s, struct tick_news
         return CODE_OK;
     TRY(free_dead_jobs(cx, s->jobs, &news->freed, &news->n_freed));
     s->freed_ms = now;
+    for (int i = 0; i < news->n_freed; i++)
+        for (int l = 0; l < LANES; l++)
+            if (strcmp(news->freed[i].priority, lanes[l]) == 0)
+                s->from_ms[l] = MIN(s->from_ms[l], news->freed[i].ready_ms);
     return CODE_OK;
 }
 
@@ -397,6 +405,8 @@ enum code sweep_tick(struct ctx *cx, struct sweep *s, int *ret_sleep_ms)
     if (code == CODE_OK)
         code = db_commit(cx, s->jobs->db);
     db_rollback(s->jobs->db);
+    if (code != CODE_OK)
+        s->freed_ms = 0;
     TRY(code);
     tell_freed(cx, s->jobs, news.freed, news.n_freed);
     for (int i = 0; i < news.n_batches; i++)

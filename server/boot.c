@@ -13,14 +13,6 @@
 
 enum { WAIT_FIRST_MS = 250, WAIT_MAX_MS = 5000 };
 
-enum code boot_check_keys(struct ctx *cx, const struct settings *settings)
-{
-    if (settings->api_keys_file)
-        return ctx_fail(cx, CODE_INVALID_ARGUMENT,
-                        "API_KEYS_FILE is set, but this version cannot check keys: unset it");
-    return CODE_OK;
-}
-
 /* True when a stop signal came within wait_ms. */
 static bool stopped_within(const sigset_t *stop, int wait_ms)
 {

@@ -7,10 +7,6 @@
 
 #include "jobs/settings.h"
 
-/* INVALID_ARGUMENT: keys are asked for, which this version does not have; running without them
- * would be worse than not running. */
-enum code boot_check_keys(struct ctx *cx, const struct settings *settings) MUST_CHECK;
-
 /* Waits for PostgreSQL as long as it takes and brings the schema up. `stop` are blocked signals;
  * when one arrives while waiting, *ret_stopped is set and CODE_OK returned. WRONG_STATE: the schema
  * is newer. */

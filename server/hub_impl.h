@@ -83,6 +83,7 @@ struct hub {
     pthread_mutex_t lock, reading;
     struct jobs *jobs; /* under `reading` */
     struct entry *buckets[HUB_BUCKETS];
+    int poll_bucket; /* where the next poll goes on */
     int n_kept;
     struct watcher *all;
     struct told (*told)[HUB_WAYS]; /* HUB_SETS; NULL until somebody watches all */

@@ -198,12 +198,17 @@ void hub_poll_rows(struct hub *hub, int64_t age_ms)
     int n = 0;
     int64_t before = clk_mono_ms() - age_ms;
     pthread_mutex_lock(&hub->lock);
-    for (int b = 0; b < HUB_BUCKETS; b++)
-        for (struct entry *e = hub->buckets[b]; e && n < POLL_AT_ONCE; e = e->next)
+    for (int k = 0; k < HUB_BUCKETS; k++) {
+        struct entry *e = hub->buckets[hub->poll_bucket];
+        for (; e && n < POLL_AT_ONCE; e = e->next)
             if (e->read_ms < before && !state_is_terminal(e->status)) {
                 memcpy(ids[n++], e->job_id, sizeof(ids[0]));
                 e->read_ms = clk_mono_ms(); /* the next call takes others */
             }
+        if (n == POLL_AT_ONCE)
+            break;
+        hub->poll_bucket = (hub->poll_bucket + 1) % HUB_BUCKETS;
+    }
     pthread_mutex_unlock(&hub->lock);
     for (int i = 0; i < n; i++)
         refresh(hub, ids[i], WHY_LOOK);

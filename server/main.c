@@ -221,8 +221,6 @@ static int configure_and_run(struct ctx *cx, enum action action)
     enum code code = settings_load(cx, &settings, &values);
     if (code == CODE_OK && action == ACTION_CHECK_CONFIG)
         env_print(values, stdout);
-    if (code == CODE_OK && action != ACTION_MIGRATE)
-        code = boot_check_keys(cx, &settings);
     if (code == CODE_OK && action != ACTION_CHECK_CONFIG)
         code = settings_open_log(cx, &settings, "localrag-server");
     if (code != CODE_OK) {

@@ -28,11 +28,10 @@ static const struct {
     {"ListJobsRequest", "offset", "\"minimum\":0,\"maximum\":1000000,\"default\":0"},
     {"ListJobsRequest", "page_token", "\"pattern\":\"^([1-9][0-9]{0,17})?$\""},
     {"ListDocumentsRequest", "page_token", "\"pattern\":\"^([0-9]{1,15}-" UUID_PATTERN ")?$\""},
-    {"SearchDocumentsRequest", "limit", "\"minimum\":0,\"maximum\":100,\"default\":10"},
     {"CleanupJobsRequest", "days_old", "\"minimum\":0,\"maximum\":3650,\"default\":7"},
     {"IngestDirectoryRequest", "directory_path", "\"minLength\":1," NO_NUL},
     {"IngestDirectoryRequest", "file_patterns", "\"maxItems\":100"},
-    {"StartWorkersRequest", "max_workers", "\"minimum\":1,\"maximum\":256"},
+    {"StartWorkersRequest", "max_workers", "\"minimum\":1,\"maximum\":512"},
     {"StartWorkersRequest", "high_priority_workers", "\"minimum\":0,\"maximum\":255"},
     {"UploadMetadata", "idempotency_key", "\"maxLength\":255"},
     {NULL, "limit", "\"minimum\":0,\"maximum\":1000,\"default\":100"},
@@ -55,7 +54,6 @@ static const struct {
     const char *message, *field;
 } required[] = {
     {"IngestDirectoryRequest", "directory_path"},
-    {"SearchDocumentsRequest", "query"},
 };
 
 /* ---- types that are referred to ---- */

@@ -195,8 +195,7 @@ static void *thread_main(void *arg)
         s->restarts++;
         bool well = s->had_jobs || clk_mono_ms() - began >= LIVED_WELL_MS;
         if (!well)
-            log_warning(NULL, "the next worker starts in %.1f s: the last one did not live long",
-                        backoff_ms / 1000.0);
+            log_warning(NULL, "the next worker starts in %.1f s", backoff_ms / 1000.0);
         if (wait_for(s, -1, well ? 0 : backoff_ms))
             return NULL;
         backoff_ms = well ? BACKOFF_FIRST_MS : MIN(backoff_ms * 2, BACKOFF_MAX_MS);

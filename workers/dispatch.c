@@ -8,11 +8,12 @@
  * takes only when a worker is idle, and never more than there are. General workers take from every
  * lane; when only high-priority workers are idle it waits for the high lane alone, and a general
  * worker that becomes idle meanwhile wakes it (pool.c). An id is a hint: what cannot be claimed was
- * stale, but for one case: a job that crashed a worker before is claimed only by a pool that runs
- * nothing else, and then runs alone. Such an id comes back by the sweep; seen again, the pool is
- * left to drain for it, so it waits for the running jobs and for nothing more. Invariants: a claim
- * for an empty pool, which may be such a job's, is made within the turn; no wait is longer than a
- * second. Redis or PostgreSQL away is logged once an outage. */
+ * stale, but for one case: a job that was with two workers when they died is claimed only by a pool
+ * that runs nothing else, and then runs alone. A pool that meets one drains for it. Should that
+ * take long, because a long job runs, it gives way to others for ten times as long and then tries
+ * twice as long, so neither waits for ever. Invariants: a claim for an empty pool, which may be
+ * such a job's, is made within the turn; no wait is longer than a second. Redis or PostgreSQL away
+ * is logged once an outage. */
 #include "workers/dispatch.h"
 
 #include <stdlib.h>
@@ -27,7 +28,10 @@ enum {
     WAIT_MS = 1000,
     HIGH_WAIT_MS = 250,
     LINGER_MS = 1,
-    SEEN_MAX = 16,
+    DRAIN_MS = 10000,
+    SETTLE_MS = 20,
+    DRAIN_MAX_MS = 24 * 3600 * 1000,
+    GIVE_WAY = 10, /* times as long as it drained in vain */
     /* Metadata of 64 KiB has more of them as PostgreSQL's JSON. */
     TICK_LIMIT = TAKE_MAX * 256 * 1024
 };
@@ -45,13 +49,14 @@ struct dispatch {
     pthread_mutex_t turn;
     /* guarded by turn */
     bool backlog; /* the last take got all it asked for */
-    bool alone; /* a job with a crash behind it runs: nothing beside it */
+    bool alone; /* a job that must runs: nothing beside it */
+    int64_t drain_ms; /* how long, this time */
+    int64_t drain_until_ms; /* 0: it does not drain */
+    int64_t give_way_ms; /* until when it does not */
     /* guarded by lock */
     pthread_mutex_t lock;
     bool away; /* logged already */
-    char wanted[37]; /* an id that the pool drains for; "": none */
-    char seen[SEEN_MAX][37]; /* ids that could not be claimed lately */
-    int next_seen;
+    char wanted[37]; /* the id that the pool drains for; "": none */
 };
 
 /* What a turn took, and for whom. */
@@ -61,20 +66,6 @@ struct taken {
     const char *names[TAKE_MAX]; /* reserved workers */
     int n;
 };
-
-/* Lost ids: what was popped and not claimed. One that comes back is a runnable job all the same. */
-static void remember(struct dispatch *d, const char *id)
-{
-    for (int i = 0; i < SEEN_MAX; i++) {
-        if (strcmp(d->seen[i], id) != 0)
-            continue;
-        memcpy(d->wanted, id, sizeof(d->wanted));
-        d->seen[i][0] = '\0';
-        return;
-    }
-    memcpy(d->seen[d->next_seen], id, sizeof(d->seen[0]));
-    d->next_seen = (d->next_seen + 1) % SEEN_MAX;
-}
 
 /* Only a claim proves that an outage is over: a turn that had no worker to fill, or found the lanes
  * empty, is no failure either. */
@@ -109,11 +100,11 @@ static enum code give_all(struct ctx *cx, struct taker *t, const struct job_clai
     return CODE_OK;
 }
 
-/* Workers and ids that no claim came back for: those are released, these remembered. */
-static void sort_out(struct dispatch *d, struct taken *taken, const struct job_claim *claims, int n)
+/* Of the workers and ids those that no claim came back for: the workers are released, the ids moved
+ * to the front. */
+static int sort_out(struct dispatch *d, struct taken *taken, const struct job_claim *claims, int n)
 {
-    pthread_mutex_lock(&d->lock);
-    int n_left = 0;
+    int n_workers = 0, n_ids = 0;
     for (int i = 0; i < taken->n; i++) {
         bool worker = true, id = true;
         for (int k = 0; k < n; k++) {
@@ -121,12 +112,38 @@ static void sort_out(struct dispatch *d, struct taken *taken, const struct job_c
             id = id && strcmp(claims[k].job_id, taken->ids[i]) != 0;
         }
         if (worker)
-            taken->names[n_left++] = taken->names[i];
-        if (id && !taken->idle.all)
-            remember(d, taken->ids[i]);
+            taken->names[n_workers++] = taken->names[i];
+        if (id)
+            memmove(taken->ids[n_ids++], taken->ids[i], sizeof(taken->ids[0]));
     }
+    pool_release(d->pool, taken->names, n_workers);
+    return n_ids;
+}
+
+static void want(struct dispatch *d, const char id[37])
+{
+    pthread_mutex_lock(&d->lock);
+    memcpy(d->wanted, id, sizeof(d->wanted));
     pthread_mutex_unlock(&d->lock);
-    pool_release(d->pool, taken->names, n_left);
+}
+
+static bool is_wanting(struct dispatch *d, char ret_id[37])
+{
+    pthread_mutex_lock(&d->lock);
+    memcpy(ret_id, d->wanted, sizeof(d->wanted));
+    pthread_mutex_unlock(&d->lock);
+    return ret_id[0] != '\0';
+}
+
+/* What a pool that runs something was refused: stale, or to run alone. */
+static enum code look_for_alone(struct ctx *cx, struct taker *t, char ids[][37], int n)
+{
+    char id[37];
+    if (n == 0 || is_wanting(t->d, id))
+        return CODE_OK;
+    TRY(jobs_find_alone(cx, t->jobs, n, ids, id));
+    want(t->d, id);
+    return CODE_OK;
 }
 
 /* Claims what was taken, and gives it to the workers that are reserved for it. */
@@ -143,27 +160,55 @@ static enum code claim(struct ctx *cx, struct taker *t, struct taken *taken)
     if (set_away(t->d, false))
         log_info(NULL, "the dispatcher takes jobs again");
     if (taken->idle.all)
-        t->d->alone = n == 1 && claims[0].crash_count > 0;
-    if (n < taken->n)
-        sort_out(t->d, taken, claims, n);
-    return give_all(cx, t, claims, n);
+        t->d->alone = n == 1 && claims[0].crash_count >= JOB_ALONE_CRASHES;
+    int n_refused = n < taken->n ? sort_out(t->d, taken, claims, n) : 0;
+    TRY(give_all(cx, t, claims, n));
+    return taken->idle.all ? CODE_OK : look_for_alone(cx, t, taken->ids, n_refused);
 }
 
+/* The empty pool takes what it drained for. */
 static bool take_wanted(struct dispatch *d, char ret_id[37])
 {
-    pthread_mutex_lock(&d->lock);
-    memcpy(ret_id, d->wanted, sizeof(d->wanted));
-    d->wanted[0] = '\0';
-    pthread_mutex_unlock(&d->lock);
-    return ret_id[0] != '\0';
+    d->drain_until_ms = d->give_way_ms = 0;
+    d->drain_ms = DRAIN_MS;
+    if (!is_wanting(d, ret_id))
+        return false;
+    want(d, (char[37]){0});
+    return true;
 }
 
-static bool is_wanting(struct dispatch *d)
+/* How long to wait for an empty pool in this turn; WAIT_MS: and to take nothing. While it gives way
+ * a pool may be empty but for a worker that another turn has reserved. */
+static int drain_time(struct dispatch *d)
 {
-    pthread_mutex_lock(&d->lock);
-    bool wanting = d->wanted[0] != '\0';
-    pthread_mutex_unlock(&d->lock);
-    return wanting;
+    char id[37];
+    int64_t now = clk_mono_ms();
+    if (d->alone)
+        return WAIT_MS;
+    if (!is_wanting(d, id))
+        return 0;
+    if (now < d->give_way_ms)
+        return SETTLE_MS;
+    if (!d->drain_until_ms)
+        d->drain_until_ms = now + d->drain_ms;
+    if (now < d->drain_until_ms)
+        return WAIT_MS;
+    d->drain_until_ms = 0;
+    d->give_way_ms = now + GIVE_WAY * d->drain_ms;
+    d->drain_ms = MIN(2 * d->drain_ms, (int64_t)DRAIN_MAX_MS);
+    return SETTLE_MS;
+}
+
+/* Another pool may have been empty earlier. */
+static enum code look_whether_wanted(struct ctx *cx, struct taker *t)
+{
+    char id[37], left[37];
+    if (!is_wanting(t->d, id))
+        return CODE_OK;
+    TRY(jobs_find_alone(cx, t->jobs, 1, &id, left));
+    if (!left[0])
+        take_wanted(t->d, id);
+    return CODE_OK;
 }
 
 static void set_waiting(struct dispatch *d, int64_t client)
@@ -208,12 +253,13 @@ static enum code take_turn(struct ctx *cx, struct taker *t, struct taken *taken)
         pool_linger(d->pool, MIN(d->pool->n_slots / 4, TAKE_MAX), LINGER_MS);
     if (!pool_wait_idle(d->pool, WAIT_MS, &taken->idle))
         return CODE_OK;
+    int drain_ms = taken->idle.all ? 0 : drain_time(d);
+    if (drain_ms && pool_wait_drained(d->pool, drain_ms))
+        return CODE_OK;
+    if (drain_ms == WAIT_MS)
+        return look_whether_wanted(cx, t);
     if (taken->idle.all)
         d->alone = false;
-    else if (d->alone || is_wanting(d)) {
-        pool_wait_drained(d->pool, WAIT_MS);
-        return CODE_OK;
-    }
     if (taken->idle.all && take_wanted(d, taken->ids[0]))
         taken->n = pool_reserve(d->pool, false, 1, taken->names);
     else
@@ -269,6 +315,7 @@ enum code dispatch_start(struct ctx *cx, struct pool *pool, struct dispatch **re
     if (!d)
         return ctx_oom(cx);
     d->pool = pool;
+    d->drain_ms = DRAIN_MS;
     pthread_mutex_init(&d->turn, NULL);
     pthread_mutex_init(&d->lock, NULL);
     for (int i = 0; i < TAKERS; i++) {

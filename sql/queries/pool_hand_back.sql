@@ -4,3 +4,4 @@ SET status = 'pending', pool_id = NULL, progress_at = now(),
     progress_message = 'Waiting for a worker'
 WHERE id IN (SELECT id FROM held_jobs WHERE pool_id = $1::uuid)
   AND pool_id = $1::uuid AND status = 'processing'
+RETURNING job_id, claim_epoch, priority, floor(extract(epoch FROM ready_at) * 1000)::bigint

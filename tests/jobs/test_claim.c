@@ -184,23 +184,29 @@ static void a_dead_or_unknown_pool_gets_nothing(void **state)
     assert_string_equal(fixture_status(id), "pending");
 }
 
-static void a_job_that_crashed_its_worker_is_claimed_alone_by_an_idle_pool(void **state)
+static void a_job_that_lost_two_workers_is_claimed_alone_by_an_idle_pool(void **state)
 {
     (void)state;
-    const char *crashed = fixture_job("low"), *other = fixture_job("low");
-    fixture_sql("UPDATE processing_jobs SET crash_count = 1 WHERE job_id = '%s'", crashed);
+    const char *once = fixture_job("low"), *twice = fixture_job("low"), *other = fixture_job("low");
+    fixture_sql("UPDATE processing_jobs SET crash_count = 1 WHERE job_id = '%s'", once);
+    fixture_sql("UPDATE processing_jobs SET crash_count = 2 WHERE job_id = '%s'", twice);
     struct job_claim c, two[2];
-    assert_int_equal(fixture_try_claim(pool, crashed, false, &c), 0);
-    char ids[2][37];
+    assert_int_equal(fixture_try_claim(pool, once, false, &c), 1);
+    assert_int_equal(fixture_try_claim(pool, twice, false, &c), 0);
+    char ids[2][37], alone[37];
     const char *workers[] = {"general-1", "general-2"};
     int n = -1;
-    snprintf(ids[0], 37, "%s", crashed);
+    snprintf(ids[0], 37, "%s", twice);
     snprintf(ids[1], 37, "%s", other);
+    OK(&fx.cx, jobs_find_alone(&fx.cx, fx.jobs, 2, ids, alone));
+    assert_string_equal(alone, twice);
     OK(&fx.cx, jobs_claim(&fx.cx, fx.jobs, pool, 2, ids, workers, true, two, &n));
     assert_int_equal(n, 1); /* idle, but not alone: the other one only */
     assert_string_equal(two[0].job_id, other);
-    assert_int_equal(fixture_try_claim(pool, crashed, true, &c), 1);
-    assert_int_equal(c.crash_count, 1);
+    assert_int_equal(fixture_try_claim(pool, twice, true, &c), 1);
+    assert_int_equal(c.crash_count, JOB_ALONE_CRASHES);
+    OK(&fx.cx, jobs_find_alone(&fx.cx, fx.jobs, 2, ids, alone));
+    assert_string_equal(alone, "");
 }
 
 struct claimer {
@@ -453,7 +459,7 @@ int main(void)
         TEST(a_claim_carries_what_the_worker_needs),
         TEST(stale_hints_just_do_not_come_back),
         TEST(a_dead_or_unknown_pool_gets_nothing),
-        TEST(a_job_that_crashed_its_worker_is_claimed_alone_by_an_idle_pool),
+        TEST(a_job_that_lost_two_workers_is_claimed_alone_by_an_idle_pool),
         TEST(pools_that_claim_the_same_id_get_it_exactly_once),
         TEST(a_retryable_failure_waits_ever_longer_until_none_is_left),
         TEST(no_delay_is_longer_than_an_hour),

@@ -440,8 +440,10 @@ static void many_folders_take_many_slices_and_another_claim_goes_on(void **state
     assert_int_equal(m.removed_files, 500);
     char after[37];
     memcpy(after, m.after, sizeof(after));
+    fixture_sql("UPDATE processing_jobs SET crash_count = 2 WHERE job_id = '%s'", claim.job_id);
     OK(&fx.cx, jobs_hand_back(&fx.cx, fx.jobs, &claim));
     struct job_claim second = fixture_claim(pool, claim.job_id);
+    assert_int_equal(second.crash_count, 0); /* or each slice would have a pool to itself */
     OK(&fx.cx, maintenance_begin(&fx.cx, fx.jobs, &second, &m));
     assert_string_equal(m.after, after);
     while (m.more)

@@ -258,9 +258,11 @@ static void a_job_the_pool_does_not_know_of_is_handed_back_after_a_while(void **
                 "IN ('%s', "
                 "'%s')",
                 stray, held);
+    fixture_forget_redis();
     for (int i = 0; i < POOL_STRAYS_EVERY; i++)
         OK(&fx.cx, beat());
     assert_string_equal(fixture_status(stray), "pending");
+    assert_int_equal(REDIS("ZSCORE", fixture_key("low"), stray).type, KV_TEXT);
     assert_string_equal(fixture_status(fresh), "processing"); /* it may be on its way still */
     assert_string_equal(fixture_status(held), "processing");
     assert_int_equal(fixture_number("SELECT sum(crash_count + retry_count) FROM processing_jobs"),
@@ -291,7 +293,9 @@ static void a_pool_that_ends_cleanly_hands_back_and_is_gone(void **state)
     (void)state;
     const char *id = fixture_job("low");
     at_work(id);
+    fixture_forget_redis();
     OK(&fx.cx, pools_close(&fx.cx, fx.jobs, pool));
+    assert_int_equal(REDIS("ZSCORE", fixture_key("low"), id).type, KV_TEXT);
     assert_string_equal(fixture_sql(
                             "SELECT status || crash_count || retry_count FROM processing_jobs"),
                         "pending00");

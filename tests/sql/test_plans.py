@@ -105,6 +105,7 @@ CASES = {
     "document_pages": Case(READ, 3, 50, "true"),
     "document_switch": Case(DOCUMENT, WAITING, "'new'", "'h'", 1, "'t'", 1, "NULL", "'{}'"),
     "job_by_key": Case("'key100003'"),
+    "job_alone": Case(IDS),
     "job_cancel": Case(WAITING),
     "job_claim": Case(POOL, IDS, "ARRAY(SELECT 'general-' || g FROM generate_series(1, 32) AS g)", "false", "'host'",
                       blocks=1500, why="32 rows, each in all indexes"),
