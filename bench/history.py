@@ -5,11 +5,15 @@
 Rows are written by SQL. The milliseconds of a claim (the statement, as a worker calls it) are taken on this
 database and on an empty one in turns, at a pace that leaves the machine time. Then DELETE /jobs/cleanup
 removes the oldest million while submits and claims go on beside it: the longest of them is the pause that
-others notice. The same without the cleanup is shown for comparison.
+others notice. The same without the cleanup is shown for comparison, and how long a program waits that does nothing
+but write 8 kB to that disk and sync them.
 
     history.py [MILLIONS]     of finished rows, default 10; a tenth is removed
 """
+import os
 import sys
+import tempfile
+import threading
 import time
 
 import lib
@@ -60,13 +64,37 @@ def remove(stack, wanted):
     return time.monotonic() - began
 
 
+class Disk(threading.Thread):
+    """The milliseconds of a lone fdatasync, every PACE_MS, until end()."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.ms, self.ending = [], threading.Event()
+        self.start()
+
+    def run(self):
+        with tempfile.TemporaryFile(dir=os.path.join(lib.ROOT, ".dev")) as f:
+            while not self.ending.wait(PACE_MS / 1000):
+                os.pwrite(f.fileno(), b"x" * 8192, 0)
+                began = time.monotonic()
+                os.fdatasync(f.fileno())
+                self.ms.append((time.monotonic() - began) * 1000)
+
+    def end(self):
+        self.ending.set()
+        self.join()
+        return sorted(self.ms)
+
+
 def cleanup(report, stack, wanted):
     calm = lib.Loop(stack, CALM, WORKERS, PACE_MS).wait()
     loop = lib.Loop(stack, 3600, WORKERS, PACE_MS)
     try:
         lib.wait_until("the loop has begun", lambda: len(loop.seconds) > 1, 30)
         skip = len(loop.seconds)
+        disk = Disk()
         took = remove(stack, wanted)
+        synced = disk.end()
         begun = len(loop.seconds)
         lib.wait_until("the second is over", lambda: len(loop.seconds) > begun, 10)
     finally:
@@ -81,6 +109,7 @@ def cleanup(report, stack, wanted):
                        without_p99=lib.percentile(quiet, 99))
         lib.note("p99 %.1f ms; without the cleanup p99 %.1f, longest %.1f ms" % (
             lib.percentile(busy, 99), lib.percentile(quiet, 99), quiet[-1]))
+    lib.note("a lone fdatasync beside it: p99 %.1f, longest %.1f ms" % (lib.percentile(synced, 99), synced[-1]))
     report.row("rows removed a second", wanted / took, "", None, rows=wanted)
 
 
