@@ -205,7 +205,6 @@ enum code jobs_hand_back(struct ctx *cx, struct jobs *jobs, const struct job_cla
                DB_ARGS(db_text(claim->job_id), db_int(claim->epoch)), &r));
     if (db_rows(r) == 0)
         return lost(cx, claim);
-    queue_hint(cx, jobs, db_get(r, 0, 0), claim->job_id, db_get_int(r, 0, 1));
-    tell_state(cx, jobs, claim->job_id, claim->epoch, "pending");
+    queue_put_back(cx, jobs, db_get(r, 0, 0), claim->job_id, claim->epoch, db_get_int(r, 0, 1));
     return CODE_OK;
 }

@@ -34,10 +34,7 @@ enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id)
         return why_no_retry(cx, jobs, job_id);
     if (!db_is_null(r, 0, 3))
         TRY(db_run(cx, jobs->db, &q_batch_uncount, DB_ARGS(db_text(db_get(r, 0, 3))), NULL));
-    queue_hint(cx, jobs, db_get(r, 0, 0), job_id, db_get_int(r, 0, 1));
-    struct event e = {.kind = EVENT_STATE, .epoch = db_get_int(r, 0, 2), .status = "pending"};
-    snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
-    event_publish(cx, jobs, &e);
+    queue_put_back(cx, jobs, db_get(r, 0, 0), job_id, db_get_int(r, 0, 2), db_get_int(r, 0, 1));
     return CODE_OK;
 }
 

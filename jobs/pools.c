@@ -71,12 +71,9 @@ static void read_lost(const char *ids, struct pool_orders *orders)
 
 static void tell_handed_back(struct ctx *cx, struct jobs *jobs, const struct db_result *r)
 {
-    for (int i = 0; i < db_rows(r); i++) {
-        struct event e;
-        event_fill_state(&e, db_get(r, i, 0), db_get_int(r, i, 1), "pending");
-        queue_hint(cx, jobs, db_get(r, i, 2), db_get(r, i, 0), db_get_int(r, i, 3));
-        event_publish(cx, jobs, &e);
-    }
+    for (int i = 0; i < db_rows(r); i++)
+        queue_put_back(cx, jobs, db_get(r, i, 2), db_get(r, i, 0), db_get_int(r, i, 1),
+                       db_get_int(r, i, 3));
 }
 
 static enum code hand_back_strays(struct ctx *cx, struct jobs *jobs, const char *pool_id,

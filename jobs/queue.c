@@ -18,6 +18,7 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "jobs/event.h"
 
 #define MAX_TIME_MS 253402300799000.0 /* the end of the year 9999 */
 
@@ -93,6 +94,15 @@ void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const c
     struct queue_entry e = {.ready_ms = ready_ms};
     snprintf(e.job_id, sizeof(e.job_id), "%s", job_id);
     queue_hint_many(cx, jobs, priority, &e, 1);
+}
+
+void queue_put_back(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
+                    int64_t epoch, int64_t ready_ms)
+{
+    struct event e;
+    event_fill_state(&e, job_id, epoch, "pending");
+    queue_hint(cx, jobs, priority, job_id, ready_ms);
+    event_publish(cx, jobs, &e);
 }
 
 static int64_t score_ms(const char *text)

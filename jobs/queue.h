@@ -26,6 +26,10 @@ void queue_hint_many(struct ctx *cx, struct jobs *jobs, const char *priority,
 void queue_hint(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
                 int64_t ready_ms);
 
+/* A job waits again and that is committed: the hint, and the word to its watchers. */
+void queue_put_back(struct ctx *cx, struct jobs *jobs, const char *priority, const char *job_id,
+                    int64_t epoch, int64_t ready_ms);
+
 struct queue_lane {
     int64_t size;
     bool overflow;

@@ -42,7 +42,7 @@ enum {
     SLICE = 5000,
     FREE_MS = 60000, /* a look at all that is running, whether a pool died or not */
     OLDER_MS = TICK_MS / 2, /* between looks before the head of a lane that is fed all the time */
-    ALL_SHARE = 100, /* looks from a lane's oldest row on take a hundredth of the time */
+    ALL_SHARE = 100, /* looks from a lane's oldest row on take a hundredth of the time, each */
     LATE_MS = 10000, /* a row may be seen so long after it became runnable */
     LANES = 3,
     PURGE_MS = 60000
@@ -65,7 +65,7 @@ struct sweep {
     bool dying; /* one has died just now */
     int64_t freed_ms; /* the last look for jobs of dead pools */
     int64_t now_ms; /* since 1970, by the database: when the tick began */
-    int64_t from_ms[LANES]; /* no row of this lane is runnable before it */
+    int64_t from_ms[LANES]; /* before it only rows that came back to their old place are runnable */
     int64_t older_ms[LANES]; /* the last look at rows older than its head */
     int64_t all_at_ms[LANES]; /* the next look at all of them */
     int64_t purged_ms; /* the last look at pools that are long dead */

@@ -9,11 +9,11 @@
  * lane; when only high-priority workers are idle it waits for the high lane alone, and a general
  * worker that becomes idle meanwhile wakes it (pool.c). An id is a hint: what cannot be claimed was
  * stale, but for one case: a job that was with two workers when they died is claimed only by a pool
- * that runs nothing else, and then runs alone. A pool that meets one drains for it. Should that
- * take long, because a long job runs, it gives way to others for ten times as long and then tries
- * twice as long, so neither waits for ever. Invariants: a claim for an empty pool, which may be
- * such a job's, is made within the turn; no wait is longer than a second. Redis or PostgreSQL away
- * is logged once an outage. */
+ * that runs nothing else, and then runs alone. A pool that meets one drains for it and then gives
+ * way to others for ten times as long, whatever came of it. Where a long job runs it drains in
+ * vain, and tries twice as long the next time, so neither waits for ever. Invariants: a claim for
+ * an empty pool, which may be such a job's, is made within the turn; no wait is longer than a
+ * second. Redis or PostgreSQL away is logged once an outage. */
 #include "workers/dispatch.h"
 
 #include <stdlib.h>
@@ -31,7 +31,7 @@ enum {
     DRAIN_MS = 10000,
     SETTLE_MS = 20,
     DRAIN_MAX_MS = 24 * 3600 * 1000,
-    GIVE_WAY = 10, /* times as long as it drained in vain */
+    GIVE_WAY = 10, /* times as long as it drained */
     /* Metadata of 64 KiB has more of them as PostgreSQL's JSON. */
     TICK_LIMIT = TAKE_MAX * 256 * 1024
 };
@@ -49,10 +49,11 @@ struct dispatch {
     pthread_mutex_t turn;
     /* guarded by turn */
     bool backlog; /* the last take got all it asked for */
-    bool alone; /* a job that must runs: nothing beside it */
+    bool alone; /* a job runs that must have nothing beside it */
     int64_t drain_ms; /* how long, this time */
     int64_t drain_until_ms; /* 0: it does not drain */
     int64_t give_way_ms; /* until when it does not */
+    int64_t settle_ms; /* the next look whether the pool is empty meanwhile */
     /* guarded by lock */
     pthread_mutex_t lock;
     bool away; /* logged already */
@@ -120,13 +121,6 @@ static int sort_out(struct dispatch *d, struct taken *taken, const struct job_cl
     return n_ids;
 }
 
-static void want(struct dispatch *d, const char id[37])
-{
-    pthread_mutex_lock(&d->lock);
-    memcpy(d->wanted, id, sizeof(d->wanted));
-    pthread_mutex_unlock(&d->lock);
-}
-
 static bool is_wanting(struct dispatch *d, char ret_id[37])
 {
     pthread_mutex_lock(&d->lock);
@@ -142,7 +136,10 @@ static enum code look_for_alone(struct ctx *cx, struct taker *t, char ids[][37],
     if (n == 0 || is_wanting(t->d, id))
         return CODE_OK;
     TRY(jobs_find_alone(cx, t->jobs, n, ids, id));
-    want(t->d, id);
+    pthread_mutex_lock(&t->d->lock);
+    if (!t->d->wanted[0]) /* or the other taker was faster */
+        memcpy(t->d->wanted, id, sizeof(id));
+    pthread_mutex_unlock(&t->d->lock);
     return CODE_OK;
 }
 
@@ -166,19 +163,22 @@ static enum code claim(struct ctx *cx, struct taker *t, struct taken *taken)
     return taken->idle.all ? CODE_OK : look_for_alone(cx, t, taken->ids, n_refused);
 }
 
-/* The empty pool takes what it drained for. */
-static bool take_wanted(struct dispatch *d, char ret_id[37])
+/* It drains no longer: the pool is empty, or another pool was earlier. Others have their turn
+ * before it drains again. */
+static void end_drain(struct dispatch *d)
 {
-    d->drain_until_ms = d->give_way_ms = 0;
+    int64_t now = clk_mono_ms();
+    if (d->drain_until_ms)
+        d->give_way_ms = now + GIVE_WAY * (now - d->drain_until_ms + d->drain_ms);
+    d->drain_until_ms = 0;
     d->drain_ms = DRAIN_MS;
-    if (!is_wanting(d, ret_id))
-        return false;
-    want(d, (char[37]){0});
-    return true;
+    pthread_mutex_lock(&d->lock);
+    d->wanted[0] = '\0';
+    pthread_mutex_unlock(&d->lock);
 }
 
-/* How long to wait for an empty pool in this turn; WAIT_MS: and to take nothing. While it gives way
- * a pool may be empty but for a worker that another turn has reserved. */
+/* How long to wait for an empty pool in this turn, and take nothing; 0: not at all. While it gives
+ * way it only makes sure that the pool is not empty but for a worker that another turn reserved. */
 static int drain_time(struct dispatch *d)
 {
     char id[37];
@@ -187,19 +187,22 @@ static int drain_time(struct dispatch *d)
         return WAIT_MS;
     if (!is_wanting(d, id))
         return 0;
-    if (now < d->give_way_ms)
-        return SETTLE_MS;
-    if (!d->drain_until_ms)
+    if (now >= d->give_way_ms && !d->drain_until_ms)
         d->drain_until_ms = now + d->drain_ms;
     if (now < d->drain_until_ms)
         return WAIT_MS;
-    d->drain_until_ms = 0;
-    d->give_way_ms = now + GIVE_WAY * d->drain_ms;
-    d->drain_ms = MIN(2 * d->drain_ms, (int64_t)DRAIN_MAX_MS);
+    if (d->drain_until_ms) {
+        d->drain_until_ms = 0;
+        d->give_way_ms = now + GIVE_WAY * d->drain_ms;
+        d->drain_ms = MIN(2 * d->drain_ms, (int64_t)DRAIN_MAX_MS);
+    }
+    if (now < d->settle_ms)
+        return 0;
+    d->settle_ms = now + WAIT_MS;
     return SETTLE_MS;
 }
 
-/* Another pool may have been empty earlier. */
+/* It may have ended, or be another pool's. */
 static enum code look_whether_wanted(struct ctx *cx, struct taker *t)
 {
     char id[37], left[37];
@@ -207,7 +210,7 @@ static enum code look_whether_wanted(struct ctx *cx, struct taker *t)
         return CODE_OK;
     TRY(jobs_find_alone(cx, t->jobs, 1, &id, left));
     if (!left[0])
-        take_wanted(t->d, id);
+        end_drain(t->d);
     return CODE_OK;
 }
 
@@ -254,16 +257,16 @@ static enum code take_turn(struct ctx *cx, struct taker *t, struct taken *taken)
     if (!pool_wait_idle(d->pool, WAIT_MS, &taken->idle))
         return CODE_OK;
     int drain_ms = taken->idle.all ? 0 : drain_time(d);
-    if (drain_ms && pool_wait_drained(d->pool, drain_ms))
-        return CODE_OK;
-    if (drain_ms == WAIT_MS)
-        return look_whether_wanted(cx, t);
+    if (drain_ms)
+        return pool_wait_drained(d->pool, drain_ms) ? CODE_OK : look_whether_wanted(cx, t);
     if (taken->idle.all)
         d->alone = false;
-    if (taken->idle.all && take_wanted(d, taken->ids[0]))
+    if (taken->idle.all && is_wanting(d, taken->ids[0])) {
+        end_drain(d);
         taken->n = pool_reserve(d->pool, false, 1, taken->names);
-    else
+    } else {
         TRY(take(cx, t, taken));
+    }
     if (!taken->idle.all || taken->n == 0)
         return CODE_OK;
     TRY(claim(cx, t, taken));
