@@ -55,11 +55,11 @@ def round_of(stack, n, poisoned):
     long = lib.read(lib.corpus("scans", "fax200.pdf", needed=False) or os.path.join(lib.ROOT, "tests", "data", "scans.pdf"))
     jobs = []
     for i in range(n):
-        if i == n // 2:
-            poison = stack.upload("poison.pdf", lib.fresh(long)) if poisoned else jobs[-1]
-            killer = Killer(stack, poison, poisoned)
-            killer.start()
+        poison = stack.upload("poison.pdf", lib.fresh(long)) if poisoned and i == n // 2 else None
         jobs.append(stack.upload("scan.pdf", lib.fresh(data)))
+        if i == n // 2:
+            killer = Killer(stack, poison or jobs[-1], poisoned)
+            killer.start()
     lib.wait_until("all neighbours ended", lambda: not int(stack.sql(
         "SELECT count(*) FROM processing_jobs WHERE status NOT IN ('completed', 'failed', 'cancelled')")[0][0]), 900, 0.2)
     ended = [stack.get("/api/v1/jobs/" + j) for j in jobs]
