@@ -28,9 +28,6 @@ enum {
 enum code retention_slice(struct ctx *cx, struct jobs *jobs, int64_t age_ms, struct retention *ret)
 {
     CLEANUP(db_result_freep) struct db_result *r = NULL;
-    /* Pages that it drives out of the database's cache go to the disk now, not all at once when the
-     * next checkpoint syncs them. */
-    TRY(db_script(cx, jobs->db, "SET LOCAL backend_flush_after = '256kB'"));
     TRY(db_run(cx, jobs->db, &q_jobs_purge, DB_ARGS(db_int(age_ms), db_int(RETENTION_SLICE)), &r));
     *ret = (struct retention){.jobs = db_get_int(r, 0, 0),
                               .folders = ctx_strdup(cx, db_get(r, 0, 2)),

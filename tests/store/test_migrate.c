@@ -124,6 +124,28 @@ static void ended_jobs_are_counted_once_across_the_eighth(void **state)
                         "2026-01-02 failed 1 0 0");
 }
 
+static const char *flush_of_new_sessions(void)
+{
+    return fixture_sql("SELECT coalesce((SELECT array_to_string(setconfig, ' ') FROM "
+                       "pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase "
+                       "WHERE datname = current_database()), 'the default')");
+}
+
+static void the_tenth_sets_how_pages_are_written_where_nobody_did(void **state)
+{
+    (void)state;
+    int applied;
+    fixture_sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I RESET ALL', current_database()); "
+                "END $$");
+    OK(&fx.cx, db_script(&fx.cx, fx.jobs->db, "SET backend_flush_after = '64kB'"));
+    OK(&fx.cx, migrate_run(&fx.cx, fx.jobs->db, &applied));
+    assert_string_equal(flush_of_new_sessions(), "the default");
+    fixture_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    OK(&fx.cx, db_script(&fx.cx, fx.jobs->db, "RESET backend_flush_after"));
+    OK(&fx.cx, migrate_run(&fx.cx, fx.jobs->db, &applied));
+    assert_string_equal(flush_of_new_sessions(), "backend_flush_after=256kB");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -133,6 +155,7 @@ int main(void)
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(a_migration_that_fails_leaves_nothing_behind),
         TEST(ended_jobs_are_counted_once_across_the_eighth),
+        TEST(the_tenth_sets_how_pages_are_written_where_nobody_did),
     };
     return cmocka_run_group_tests(tests, fixture_setup_bare, fixture_teardown);
 }
