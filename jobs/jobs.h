@@ -120,8 +120,9 @@ enum code jobs_cancel(struct ctx *cx, struct jobs *jobs, const char *job_id) MUS
 /* A failed or cancelled job is pending again, with all its attempts. WRONG_STATE. */
 enum code jobs_retry(struct ctx *cx, struct jobs *jobs, const char *job_id) MUST_CHECK;
 
-/* Removes finished jobs (children with their parents) that ended more than `days` (0 to 3650) ago.
- */
+/* Removes finished jobs (children with their parents) that ended more than `days` (0 to 3650) ago,
+ * a slice at a time. A failure, the ctx's deadline too, ends it in the middle and says how many are
+ * gone. */
 enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days,
                        int64_t *ret_deleted) MUST_CHECK;
 

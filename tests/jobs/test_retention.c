@@ -134,6 +134,23 @@ static void a_cleanup_by_hand_is_the_same(void **state)
     assert_int_equal(fixture_number("SELECT sum(jobs) FROM job_ends"), 1101);
 }
 
+static void a_cleanup_that_ends_early_says_what_it_did(void **state)
+{
+    (void)state;
+    int64_t deleted = -1;
+    old_jobs(500);
+    fixture_sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT "
+                "count(*) FROM processing_jobs) <= 300 THEN RAISE 'enough'; END IF; RETURN OLD; "
+                "END $$; CREATE TRIGGER refuse BEFORE DELETE ON processing_jobs FOR EACH STATEMENT "
+                "EXECUTE FUNCTION refuse()");
+    CONTAINS(FAILS(&fx.cx, CODE_INTERNAL, jobs_cleanup(&fx.cx, fx.jobs, 1, &deleted)),
+             "enough; 200 jobs were removed before that, call again for the rest");
+    assert_int_equal(deleted, -1);
+    fixture_sql("DROP FUNCTION refuse CASCADE");
+    OK(&fx.cx, jobs_cleanup(&fx.cx, fx.jobs, 1, &deleted));
+    assert_int_equal(deleted, 300);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, empty)
@@ -143,6 +160,7 @@ int main(void)
         TEST(a_batch_stays_while_one_of_its_files_runs_again),
         TEST(a_slice_is_small_whatever_there_is),
         TEST(a_cleanup_by_hand_is_the_same),
+        TEST(a_cleanup_that_ends_early_says_what_it_did),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
