@@ -21,7 +21,7 @@
 
 enum {
     DAY_MS = 86400000,
-    REST = 2, /* times as long as the slice took */
+    REST = 4, /* times as long as the slice took */
     MAX_REST_MS = 200,
 };
 
