@@ -5,12 +5,14 @@
 Rows are written by SQL. The milliseconds of a claim (the statement, as a worker calls it) are taken on this
 database and on an empty one in turns, at a pace that leaves the machine time. Then DELETE /jobs/cleanup
 removes the oldest million while submits and claims go on beside it: the longest of them is the pause that
-others notice. The same without the cleanup is shown for comparison, and how long a program waits that does nothing
-but write 8 kB to that disk and sync them.
+others notice. The same without the cleanup is shown for comparison, how long a program waits that does nothing but
+write 8 kB to that disk and sync them, and the longest in the seconds in which the disk kept nobody waiting.
 
     history.py [MILLIONS]     of finished rows, default 10; a tenth is removed
 """
+import json
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -20,6 +22,7 @@ import lib
 
 TURN, TURNS, WORKERS, PACE_MS, CALM = 10, 4, 4, 20, 20
 KEPT_DAYS = 60
+SLOW_SYNC_MS = 25
 
 FINISHED = """
 INSERT INTO processing_jobs (job_id, task_type, priority, status, created_at, started_at, completed_at, progress,
@@ -48,28 +51,29 @@ def claims(report, empty, full):
 
 
 def remove(stack, wanted):
-    """Until all are gone: a call may end at its deadline with a part of them removed."""
+    """Until a call comes to its end; one that its deadline ended says how many it removed."""
     removed, began = 0, time.monotonic()
-    while removed < wanted:
+    while True:
         c = stack.connect()
         c.request("DELETE", "/api/v1/jobs/cleanup?days_old=%d" % KEPT_DAYS)
         r = c.getresponse()
-        r.read()
+        answer = json.loads(r.read())
         c.close()
-        now = wanted - int(stack.sql("SELECT count(*) FROM processing_jobs WHERE completed_at "
-                                     "< now() - interval '%d days'" % KEPT_DAYS)[0][0])
-        if now <= removed:
-            raise lib.CannotMeasure("cleanup answered %d and removed nothing" % r.status)
-        removed = now
-    return time.monotonic() - began
+        before = re.search(r"(\d+) jobs were removed before", json.dumps(answer))
+        now = answer["deleted"] if r.status == 200 else int(before[1]) if before else 0
+        removed += now
+        if r.status == 200 and removed >= wanted:  # a row a second grows old meanwhile
+            return time.monotonic() - began
+        if r.status == 200 or now == 0:
+            raise lib.CannotMeasure("cleanup answered %d, %d of %d removed: %s" % (r.status, removed, wanted, answer))
 
 
 class Disk(threading.Thread):
-    """The milliseconds of a lone fdatasync, every PACE_MS, until end()."""
+    """When a lone fdatasync began and the milliseconds it took, every PACE_MS, until end()."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.ms, self.ending = [], threading.Event()
+        self.syncs, self.ending = [], threading.Event()
         self.start()
 
     def run(self):
@@ -78,12 +82,14 @@ class Disk(threading.Thread):
                 os.pwrite(f.fileno(), b"x" * 8192, 0)
                 began = time.monotonic()
                 os.fdatasync(f.fileno())
-                self.ms.append((time.monotonic() - began) * 1000)
+                self.syncs.append((began, (time.monotonic() - began) * 1000))
 
     def end(self):
         self.ending.set()
         self.join()
-        return sorted(self.ms)
+
+    def was_quick(self, began, ended):
+        return all(ms < SLOW_SYNC_MS or at > ended or at + ms / 1000 < began for at, ms in self.syncs)
 
 
 def cleanup(report, stack, wanted):
@@ -94,7 +100,7 @@ def cleanup(report, stack, wanted):
         skip = len(loop.seconds)
         disk = Disk()
         took = remove(stack, wanted)
-        synced = disk.end()
+        disk.end()
         begun = len(loop.seconds)
         lib.wait_until("the second is over", lambda: len(loop.seconds) > begun, 10)
     finally:
@@ -109,7 +115,11 @@ def cleanup(report, stack, wanted):
                        without_p99=lib.percentile(quiet, 99))
         lib.note("p99 %.1f ms; without the cleanup p99 %.1f, longest %.1f ms" % (
             lib.percentile(busy, 99), lib.percentile(quiet, 99), quiet[-1]))
-    lib.note("a lone fdatasync beside it: p99 %.1f, longest %.1f ms" % (lib.percentile(synced, 99), synced[-1]))
+    ms = sorted(ms for _, ms in disk.syncs)
+    lib.note("a lone fdatasync beside it: p99 %.1f, longest %.1f ms" % (lib.percentile(ms, 99), ms[-1]))
+    quick = [s for s in beside if disk.was_quick(s["at"] - 1.2, s["at"] + 0.2)]
+    lib.note("in the %d of %d seconds without one of %d ms: longest submit %.1f, claim %.1f ms" % (
+        len(quick), len(beside), SLOW_SYNC_MS, lib.all_of(quick, "submit_ms")[-1], lib.all_of(quick, "claim_ms")[-1]))
     report.row("rows removed a second", wanted / took, "", None, rows=wanted)
 
 

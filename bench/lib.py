@@ -393,7 +393,7 @@ class Loop:
 
     def read(self):
         for line in self.process.stdout:
-            self.seconds.append(json.loads(line))
+            self.seconds.append(dict(json.loads(line), at=time.monotonic()))
 
     def wait(self):
         """Its seconds but for the first, which it needs to begin."""
