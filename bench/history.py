@@ -119,7 +119,7 @@ def cleanup(report, stack, wanted):
     lib.note("a lone fdatasync beside it: p99 %.1f, longest %.1f ms" % (lib.percentile(ms, 99), ms[-1]))
     quick = [s for s in beside if disk.was_quick(s["at"] - 1.2, s["at"] + 0.2)]
     lib.note("in the %d of %d seconds without one of %d ms: longest submit %.1f, claim %.1f ms" % (
-        len(quick), len(beside), SLOW_SYNC_MS, lib.all_of(quick, "submit_ms")[-1], lib.all_of(quick, "claim_ms")[-1]))
+        len(quick), len(beside), SLOW_SYNC_MS, *(max(lib.all_of(quick, k), default=0) for k in ("submit_ms", "claim_ms"))))
     report.row("rows removed a second", wanted / took, "", None, rows=wanted)
 
 
