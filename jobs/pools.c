@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "jobs/event.h"
 #include "jobs/queue.h"
 
 const char *pools_host(void)

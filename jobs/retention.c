@@ -82,9 +82,8 @@ enum code jobs_cleanup(struct ctx *cx, struct jobs *jobs, int days, int64_t *ret
         if (code == CODE_OK)
             retention_remove_files(jobs, &r, &files, &bytes);
         else
-            (void)ctx_fail(cx, code,
-                           "%s; %lld jobs were removed before that, call again for the rest",
-                           ctx_message(&slice), (long long)deleted);
+            (void)ctx_fail(cx, code, "%s; %lld jobs were removed before that", ctx_message(&slice),
+                           (long long)deleted);
         ctx_done(&slice);
         TRY(cx->failure.code);
         deleted += r.jobs;
