@@ -115,7 +115,6 @@ listen_addresses = '127.0.0.1'
 unix_socket_permissions = 0700
 max_connections = 200
 shared_buffers = 128MB
-max_wal_size = 512MB
 jit = off
 log_line_prefix = '%m [%p] '
 CONF
