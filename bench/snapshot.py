@@ -14,7 +14,7 @@ import sys
 
 import lib
 
-TURN, WORKERS = 30, 8
+TURN, WORKERS = 10, 8
 
 
 class Snapshot:
