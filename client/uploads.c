@@ -132,7 +132,7 @@ static void one_file(struct file *f)
         if (f->run->wait)
             code = follow(f);
         else
-            show(f, 100, "queued");
+            show(f, f->run->app->tty ? 100 : -1, "queued"); /* a line would read as the job's */
     }
     if (code != CODE_OK && !interrupt_pending())
         show(f, -1, u->stage < UPLOAD_ACCEPTED ? "not uploaded" : "lost sight of the job");

@@ -34,6 +34,8 @@ run 7 upload "$STACK_TMP/does-not-exist.pdf"
 run 0 --json upload --no-wait "$DATA/utf8.txt"
 job=$(job_of)
 check "--json names the job" [ -n "$job" ]
+run 0 upload --no-wait "$DATA/utf8.txt"
+check "a job that is only queued is not said to be at 100 %" same "" "$(grep "100.0 %" <<<"$OUT")"
 run 0 jobs watch "$job"
 run 0 jobs status "$job"
 check "status says completed" has "$OUT" completed
