@@ -10,7 +10,7 @@
 #   bench/ramdisk.sh python3 bench/history.py
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-SIZE=${RAMDISK_SIZE:-15G}
+SIZE=15G
 
 [ $# -gt 0 ] || { echo "usage: ramdisk.sh COMMAND..." >&2; exit 2; }
 if [ -z "${RAMDISK_INSIDE:-}" ]; then
